@@ -15,6 +15,7 @@ from controller.core.effects import Alert, AlertKind
 from controller.runtime.drills.control import TestnetControl
 from controller.runtime.loop.permit import PermitOffice
 from controller.runtime.venues.account_checks import Findings
+from controller.runtime.venues.candles import Candles
 from controller.settings.deployment import read_secret
 from controller.settings.venues import endpoint_of
 from controller.telemetry.alerts import Alerts
@@ -27,7 +28,7 @@ from exchange.mexc.ratelimit import LockOut
 from exchange.mexc.reach import Reach
 from exchange.mexc.statements import StatementSource
 from exchange.model import SymbolRules
-from exchange.ports import Clock, MarketFeed, MarketHistory, Venue, VenueName
+from exchange.ports import Clock, MarketFeed, Venue, VenueName
 from policies.ramp import symbols_at
 from policies.stage import Environment, Stage
 
@@ -69,15 +70,17 @@ async def open_feeds(
     return feeds, provenance
 
 
-def open_histories(deployment: Deployment, hosts: dict[VenueName, VenueHost], clock: Clock) -> dict[VenueName, MarketHistory]:
-    """The candles and statistics of every venue's market."""
-    return {name: open_history(endpoint_of(deployment.settings, name), clock, host=host) for name, host in hosts.items()}
-
-
-def own_histories(deployment: Deployment) -> frozenset[VenueName]:
-    """The venues that are a testnet: their candles begin with their own market."""
-    names = (VenueName.TESTNET, VenueName.LIVE)
-    return frozenset(name for name in names if endpoint_of(deployment.settings, name).reach is not Reach.MEXC)
+def open_candles(
+    deployment: Deployment, hosts: Mapping[VenueName, VenueHost], feeds: Mapping[VenueName, MarketFeed], clock: Clock
+) -> Candles:
+    """The candles and statistics of every venue's market. A testnet has its own history, MEXC has everybody's."""
+    endpoints = {name: endpoint_of(deployment.settings, name) for name in hosts}
+    return Candles(
+        sources={name: open_history(endpoints[name], clock, host=host) for name, host in hosts.items()},
+        feeds=feeds,
+        own_history={name for name, endpoint in endpoints.items() if endpoint.reach is not Reach.MEXC},
+        clock=clock,
+    )
 
 
 def open_statements(deployment: Deployment, stack: AsyncExitStack) -> StatementSource:

@@ -189,7 +189,8 @@ class MarketViews:
     def _listed(self, symbol: str) -> SymbolRules:
         rules = self._port.rules((symbol,)).get(symbol)
         if rules is None:
-            raise refuse(ErrorCode.BAD_SYMBOL, "Invalid symbol.")
+            listed = ", ".join(sorted(self._port.rules(None)))
+            raise refuse(ErrorCode.BAD_SYMBOL, f"Invalid symbol. gatehouse: symbol: {symbol} is not traded here; {listed} may be.")
         return rules
 
 

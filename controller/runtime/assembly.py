@@ -58,7 +58,7 @@ from controller.runtime.venues.symbol_rules import RulesReader
 from controller.telemetry.alerts import Alerts
 from controller.telemetry.facade import Telemetry
 from exchange.model import Fill, OrderStatus, SymbolRules
-from exchange.ports import Clock, MarketFeed, MarketHistory, StreamGap, Venue, VenueName
+from exchange.ports import Clock, MarketFeed, StreamGap, Venue, VenueName
 from policies.eur import RateSource
 from policies.schema import OnStop, Policy
 
@@ -73,8 +73,7 @@ class Parts:
     """What a controller is built from. ``rules`` are refreshed in place while it runs; ``first_halt`` comes before all else.
 
     ``open_own_venues`` opens venue clients for another event loop, and ``end_process`` ends this process at once: both are for a
-    writer that is stuck. ``own_history`` are the markets that a testnet makes, and ``ask_testnet`` asks the testnet for a signed
-    statement. ``testnet_control``, ``forbid_growth`` and
+    writer that is stuck. ``ask_testnet`` asks the testnet for a signed statement. ``testnet_control``, ``forbid_growth`` and
     ``journal_hold`` are for drills: see ``controller.runtime.drills.practice``.
     """
 
@@ -102,9 +101,8 @@ class Parts:
     end_process: Callable[[str], None]
     testnet_control: TestnetControl
     rates: Mapping[RateSource, ReadRate]
-    market_histories: Mapping[VenueName, MarketHistory]
-    own_history: frozenset[VenueName]
     ask_testnet: AskTestnet
+    candles: Candles
     forbid_growth: Callable[[bool], None] | None = None
     journal_hold: Callable[[], JournalHold] | None = None
     watchdog: Ties | None = None
@@ -121,7 +119,6 @@ class Assembly:
         self._clock_meters = {name: ClockMeter(venue, clock, self._policy_now) for name, venue in parts.venues.items()}
         self._attester = Attester(parts.ask_testnet, state=lambda: self.writer.state, clock=clock)
         self._markets = self._make_markets()
-        self._candles = Candles(sources=parts.market_histories, feeds=parts.feeds, own_history=parts.own_history, clock=clock)
         lost_entries = parts.first_halt is not None and parts.first_halt.cause is Cause.INTEGRITY
         self._strangers = Strangers(lambda: self.writer.state, lost_entries=lost_entries)
         self._rules = RulesReader(parts.venues, parts.rules, parts.policy.symbols)
@@ -257,7 +254,7 @@ class Assembly:
             writer=self.writer,
             inbox=self._inbox,
             markets=self._markets,
-            candles=self._candles,
+            candles=parts.candles,
             history=parts.history,
             clock=parts.clock,
             blocked=lambda: parts.permits.suspended_because,
@@ -330,7 +327,7 @@ class Assembly:
         for name, feed in parts.feeds.items():
             work[f"{name} market feed"] = feed.run
             work[f"{name} market watch"] = partial(self._markets.follow, name)
-            work[f"{name} candles"] = partial(self._candles.follow, name)
+            work[f"{name} candles"] = partial(parts.candles.follow, name)
         for name, venue in parts.venues.items():
             work[f"{name} sweeps"] = self._sweepers[name].run
             work[f"{name} clock"] = self._clock_meters[name].run

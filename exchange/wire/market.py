@@ -80,7 +80,7 @@ class BookTicker:
 
 @dataclass(frozen=True, slots=True)
 class DayTicker:
-    """The last 24 hours of one symbol (§3.2)."""
+    """The last 24 hours of one symbol (§3.2). MEXC may leave the turnover out."""
 
     symbol: str
     last: Decimal
@@ -88,7 +88,7 @@ class DayTicker:
     high: Decimal
     low: Decimal
     volume: Decimal
-    quote_volume: Decimal
+    quote_volume: Decimal | None
     bid: Decimal
     bid_quantity: Decimal
     ask: Decimal
@@ -274,7 +274,7 @@ def day_ticker_json(ticker: DayTicker) -> dict[str, object]:
         "highPrice": plain(ticker.high),
         "lowPrice": plain(ticker.low),
         "volume": plain(ticker.volume),
-        "quoteVolume": plain(ticker.quote_volume),
+        "quoteVolume": plain(ticker.quote_volume) if ticker.quote_volume is not None else None,
         "openTime": ticker.open_time,
         "closeTime": ticker.close_time,
         "count": None,
@@ -282,7 +282,7 @@ def day_ticker_json(ticker: DayTicker) -> dict[str, object]:
 
 
 def parse_day_ticker(decoded: object) -> DayTicker:
-    """Read one ``ticker/24hr`` object; an absent side of the book, or turnover, reads as 0. Raises ``MalformedReply``."""
+    """Read one ``ticker/24hr`` object; an absent side of the book reads as 0. Raises ``MalformedReply``."""
     fields = Fields("ticker", decoded)
     return DayTicker(
         symbol=fields.text("symbol"),
@@ -291,7 +291,7 @@ def parse_day_ticker(decoded: object) -> DayTicker:
         high=fields.amount("highPrice"),
         low=fields.amount("lowPrice"),
         volume=fields.amount("volume"),
-        quote_volume=_or_zero(fields, "quoteVolume"),
+        quote_volume=fields.amount("quoteVolume") if fields.has("quoteVolume") else None,
         bid=_or_zero(fields, "bidPrice"),
         bid_quantity=_or_zero(fields, "bidQty"),
         ask=_or_zero(fields, "askPrice"),

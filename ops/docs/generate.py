@@ -17,6 +17,7 @@ from policies.stage import RISK_ORDER, Environment, Mode, Stage
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[1]))
 
+from ops.docs.gateway_page import gateway  # noqa: E402 - the root is on the path only now
 from ops.docs.guard_tables import events, halts, responses  # noqa: E402 - the root is on the path only now
 from ops.docs.testnet_page import testnet  # noqa: E402 - the root is on the path only now
 
@@ -137,7 +138,7 @@ def metrics() -> str:
     return "\n".join(lines) + "\n"
 
 
-PAGES = {"lifecycle.md": lifecycle, "orders.md": orders, "metrics.md": metrics, "testnet.md": testnet}
+PAGES = {"lifecycle.md": lifecycle, "orders.md": orders, "metrics.md": metrics, "testnet.md": testnet, "gateway.md": gateway}
 
 
 def main() -> None:

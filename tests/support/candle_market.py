@@ -60,11 +60,13 @@ class CandleMarket:
     def __post_init__(self) -> None:
         self.clock = MarketClock(self.loop)
         self._delivered = [trade.at + self.push_ms for trade in self.trades]
+        self._history, self._recorded = History([SYMBOL]), 0
 
     def begin_anew(self, at: int) -> None:
         """Become another market, whose history begins at ``at``."""
         del self.trades[: bisect_right(self.trades, at, key=lambda one: one.at)]
         self._delivered = [trade.at + self.push_ms for trade in self.trades]
+        self._history, self._recorded = History([SYMBOL]), 0
 
     # The history
 
@@ -103,11 +105,14 @@ class CandleMarket:
             raise VenueError(self.fails, code="venue-silent", remedy="Wait.")
 
     def truth(self, now: int) -> History:
-        """What was traded until ``now``."""
-        history = History([SYMBOL])
-        for trade in self.trades[: bisect_right(self.trades, now, key=lambda one: one.at)]:
-            history.record(trade)
-        return history
+        """What was traded until ``now``; valid until the next call."""
+        until = bisect_right(self.trades, now, key=lambda one: one.at)
+        if until < self._recorded:
+            self._history, self._recorded = History([SYMBOL]), 0
+        for trade in self.trades[self._recorded : until]:
+            self._history.record(trade)
+        self._recorded = until
+        return self._history
 
     def every(self, interval: Interval, now: int) -> list[Candle]:
         """Every candle until ``now``."""

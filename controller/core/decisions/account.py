@@ -13,9 +13,10 @@ from controller.core.order_state import OrderState
 from controller.core.state import Ledger, State
 from exchange.model import Millis, OrderStatus, Quote, SymbolRules
 from exchange.ports import VenueName
-from policies.eur import Rates, centre, lowest
+from policies.eur import Rates, centre, lowest, priced
 from policies.exposure import EUR_STEP, AccountView, Exposure, MissingInput, OrderRisk, worst_case
-from policies.ramp import cap_eur
+from policies.headroom import Room, spendable
+from policies.ramp import cap_eur, symbols_at
 from policies.schema import Policy
 
 ZERO = Decimal(0)
@@ -67,15 +68,57 @@ def account_view(state: State, policy: Policy, venue: VenueName) -> AccountView 
 
 def holdings_of_bot(state: State, policy: Policy, venue: VenueName) -> dict[str, Decimal]:
     """The bot's part of a venue's account, by asset: what is left of its budget, and what gatehouse's own orders bought."""
-    ledger, quote = state.ledger(venue), policy.eur_rate.asset
-    total = ledger.totals.get(quote, ZERO) if ledger.totals is not None else ZERO
-    here = state.halted_from or state.position
-    spent = ledger.bought.get(quote, ZERO) - ledger.settled
-    left = cap_eur(policy, here.stage, here.step) * centre(policy.eur_rate, state.rates) + spent
+    quote = policy.eur_rate.asset
+    left, total = _budget_left(state, policy, venue)
     return {
         quote: max(min(left, total), ZERO),
         **{symbol.removesuffix(quote): bought(state, policy, venue, symbol) for symbol in policy.symbols},
     }
+
+
+def _budget_left(state: State, policy: Policy, venue: VenueName) -> tuple[Decimal, Decimal]:
+    """What is left of the budget, and what the account has, in the quote asset."""
+    ledger, quote = state.ledger(venue), policy.eur_rate.asset
+    total = ledger.totals.get(quote, ZERO) if ledger.totals is not None else ZERO
+    here = state.halted_from or state.position
+    spent = ledger.bought.get(quote, ZERO) - ledger.settled
+    return cap_eur(policy, here.stage, here.step) * centre(policy.eur_rate, state.rates) + spent, total
+
+
+def spendable_quote(
+    state: State,
+    policy: Policy,
+    venue: VenueName,
+    market: tuple[Mapping[str, Quote], Mapping[str, SymbolRules]],
+    locked: Decimal,
+    now: Millis,
+) -> Decimal:
+    """The free quote asset of the bot: what is left of its budget, at most what the cap leaves room for (``policies.headroom``).
+
+    ``market`` are the quotes and the rules of now, ``locked`` what open buys reserve.
+    """
+    quotes, rules = market
+    here = state.halted_from or state.position
+    priced_now = priced(policy, state.rates, now)
+    counted = exposure(state, policy, venue, quotes, rules, now)
+    known = isinstance(counted, Exposure) and isinstance(priced_now, Policy)
+    left, total = _budget_left(state, policy, venue)
+    rate = priced_now.eur_rate.quote_per_eur if isinstance(priced_now, Policy) else centre(policy.eur_rate, state.rates)
+    room = Room(
+        left=left,
+        total=total,
+        locked=locked,
+        cap=cap_eur(policy, here.stage, here.step),
+        quote_per_eur=rate,
+        exposure=counted.eur if known and isinstance(counted, Exposure) else None,
+    )
+    symbols = symbols_at(policy, here.stage)
+    return spendable(
+        room,
+        [rules[one] for one in symbols if one in rules],
+        [quotes[one] for one in symbols if one in quotes],
+        Decimal(policy.limits.price_collar_bps),
+    )
 
 
 def baseline(ledger: Ledger) -> dict[str, Decimal]:

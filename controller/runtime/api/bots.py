@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 
 from controller.core import events as e
-from controller.core.decisions.account import ZERO, holdings_of_bot
+from controller.core.decisions.account import ZERO, holdings_of_bot, spendable_quote
 from controller.core.decisions.draft import Admitted, Repeated
 from controller.core.decisions.orders import NOT_ARMED
 from controller.core.inputs import CancelAsked, OrderRequested
@@ -187,7 +187,7 @@ class Bots:
         return found
 
     def balances(self, bot: str) -> Mapping[str, Balance]:  # noqa: ARG002 - all bots of a deployment share its account
-        """The bot's part of the account of the current stage, with what working orders reserve as locked."""
+        """What the bot may use at the current stage: quote to spend, and base that it bought. Working orders lock theirs."""
         self._markets.bot_seen()
         state = self._writer.state
         venue = state.watched
@@ -195,11 +195,13 @@ class Bots:
             return {}
         if state.ledger(venue).totals is None:
             return {}
-        locked = self._locked(state, venue)
-        return {
-            asset: Balance(asset, max(held - locked.get(asset, ZERO), ZERO), locked.get(asset, ZERO))
-            for asset, held in holdings_of_bot(state, state.policy, venue).items()
+        locked, quote = self._locked(state, venue), state.policy.eur_rate.asset
+        free = {
+            asset: max(held - locked.get(asset, ZERO), ZERO) for asset, held in holdings_of_bot(state, state.policy, venue).items()
         }
+        market = (self._markets.quotes(venue), self._markets.rules_of(venue))
+        free[quote] = spendable_quote(state, state.policy, venue, market, locked.get(quote, ZERO), self._clock.now())
+        return {asset: Balance(asset, amount, locked.get(asset, ZERO)) for asset, amount in free.items()}
 
     def rules(self, symbols: Sequence[str] | None) -> Mapping[str, SymbolRules]:
         """The rules of the symbols that may be traded here."""
@@ -220,12 +222,10 @@ class Bots:
 
     async def candles(self, query: KlineQuery) -> CandlesView:
         """Candles of the current stage's market."""
-        self._markets.bot_seen()
         return await self._candles.rows(market_of(self._venue), query)
 
     async def day(self, symbol: str) -> DayTicker:
         """The statistics of the last 24 hours of the current stage's market."""
-        self._markets.bot_seen()
         return await self._candles.day(market_of(self._venue), symbol)
 
     async def average_price(self, symbol: str) -> Decimal:

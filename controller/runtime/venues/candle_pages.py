@@ -60,18 +60,17 @@ class Page:
         """From when on it must be read."""
         return max(self.start, self.final_until)
 
-    def take(self, candles: Sequence[Candle], sent: Millis, received: Millis) -> None:
-        """Keep what was read from ``missing_from`` on."""
-        read = [one for one in candles if self.missing_from <= one.open_time < self.end]
-        final = [one for one in read if one.close_time + SETTLE_MS <= sent]
-        for one in final:
-            self.opens.append(one.open_time)
-            self.rows.append(encoded(one))
+    def take(self, candles: Sequence[tuple[Candle, bytes]], sent: Millis, received: Millis) -> None:
+        """Keep what was read from ``missing_from`` on, each candle with its row."""
+        read = [(one, row) for one, row in candles if self.missing_from <= one.open_time < self.end]
+        final = [one for one, _ in read if one.close_time + SETTLE_MS <= sent]
+        self.opens += [one.open_time for one in final]
+        self.rows += [row for _, row in read[: len(final)]]
         if self.end + SETTLE_MS <= sent:
             self.final_until = self.end
         elif final:
             self.final_until = min(final[-1].close_time, self.end)
-        self.late, self.sent, self.received = tuple(read[len(final) :]), sent, received
+        self.late, self.sent, self.received = tuple(one for one, _ in read[len(final) :]), sent, received
 
     def serves(self, until: Millis, now: Millis, *, followed_since: Millis | None) -> bool:
         """Whether the candles that open before ``until`` can be shown now without reading again.

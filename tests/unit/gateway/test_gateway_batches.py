@@ -54,7 +54,7 @@ async def test_elements_without_an_id_are_answered_by_their_place(bot: BotClient
     assert reply[0]["orderId"] != reply[1]["orderId"]
 
 
-async def test_an_element_that_is_no_order_is_refused_and_the_others_are_placed(bot: BotClient, port: FakePort) -> None:
+async def test_an_element_that_is_no_order_is_refused_by_its_id(bot: BotClient, port: FakePort) -> None:
     good, bad, worse = (await send(bot, element("a"), element("b", quantity="-1"), element("c", side="UP"))).json()
     assert good["orderId"]
     assert (bad["newClientOrderId"], bad["code"]) == ("b", 700008)

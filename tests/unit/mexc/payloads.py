@@ -61,6 +61,17 @@ ACCOUNT: dict[str, Any] = {  # docs: account information
 BOOK_TICKER: dict[str, Any] = {  # docs and Mexc.Net: symbol order book ticker
     "symbol": "AEUSDT", "bidPrice": "0.11001", "bidQty": "115.59", "askPrice": "0.11127", "askQty": "215.48",
 }  # fmt: skip
+DAY_TICKER: dict[str, Any] = {  # ccxt: fetchTickers
+    "symbol": "BTCUSDT", "priceChange": "184.34", "priceChangePercent": "0.00400048", "prevClosePrice": "46079.37",
+    "lastPrice": "46263.71", "lastQty": "", "bidPrice": "46260.38", "bidQty": "", "askPrice": "46260.41", "askQty": "",
+    "openPrice": "46079.37", "highPrice": "47550.01", "lowPrice": "45555.5", "volume": "1732.461487", "quoteVolume": None,
+    "openTime": 1641349500000, "closeTime": 1641349582808, "count": None,
+}  # fmt: skip
+KLINE: dict[str, Any] = {  # ccxt: fetchOHLCV; a row of eight, named here by what docs say of each place
+    "openTime": 1640804880000, "open": "47482.36", "high": "47482.36", "low": "47416.57", "close": "47436.1",
+    "volume": "3.550717", "closeTime": 1640804940000, "quoteVolume": "168387.3",
+}  # fmt: skip
+AVERAGE_PRICE: dict[str, Any] = {"mins": 5, "price": "9.35751834"}  # docs: current average price
 DEPTH: dict[str, Any] = {  # ccxt: fetchOrderBook of 2024-01-10
     "lastUpdateId": 1112416, "bids": [["15.00000", "49999.00000"]], "asks": [["16.0000", "1.0000"]], "timestamp": "1704908526228",
 }  # fmt: skip

@@ -14,7 +14,7 @@ import pytest
 from exchange.model import ForeignOrder, OrderStatus
 from exchange.wire.account import parse_account, parse_fill, parse_trade_fee
 from exchange.wire.errors import MalformedReply, load_json
-from exchange.wire.market import parse_book_ticker, parse_depth
+from exchange.wire.market import parse_average_price, parse_book_ticker, parse_day_ticker, parse_depth, parse_klines
 from exchange.wire.orders import parse_ack, parse_cancel, parse_order, parse_orders
 from exchange.wire.pb.push_pb2 import PushDataV3ApiWrapper
 from exchange.wire.push import BalanceReason, BalanceUpdate
@@ -53,6 +53,9 @@ READERS: dict[str, tuple[Any, Callable[[Any], object]]] = {
     "GET account": (p.ACCOUNT, parse_account),
     "balance": (p.ACCOUNT["balances"][0], lambda one: parse_account({**p.ACCOUNT, "balances": [one]})),
     "bookTicker": (p.BOOK_TICKER, parse_book_ticker),
+    "ticker/24hr": (p.DAY_TICKER, parse_day_ticker),
+    "klines": (p.KLINE, lambda one: parse_klines([[one.get(name) for name in p.KLINE]])[0]),
+    "avgPrice": (p.AVERAGE_PRICE, parse_average_price),
     "depth": (p.DEPTH, parse_depth),
     "exchangeInfo": (p.LISTING, parse_symbol_rules),
     "tradeFee": (p.TRADE_FEE["data"], lambda one: parse_trade_fee({**p.TRADE_FEE, "data": one})),

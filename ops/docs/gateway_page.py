@@ -1,0 +1,102 @@
+"""The page that says what the gateway serves to bots, how that differs from MEXC, and what it refuses and why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from controller.gateway.app import endpoints
+from controller.gateway.differences import DIFFERS, REFUSED
+from controller.gateway.requests import Lane
+from controller.runtime.venues.candle_pages import FRESH_MS, HEAD_AGE_MS, SETTLE_MS
+from controller.runtime.venues.candles import MOST_LOOKED, MOST_PAGES
+from exchange.mexc.ratelimit import HISTORY_PER_WINDOW, QUERIES_KEPT
+from exchange.wire.market import KLINES_MAX, Interval
+
+_NO_KEY = frozenset({Lane.PUBLIC, Lane.HISTORY})
+_INTERVALS = ", ".join(f"`{one.value}`" for one in Interval if one is not Interval.HOUR8)
+
+_HEAD = """# The gateway: what a bot can ask
+
+Generated from `controller/gateway/app.py` and `controller/gateway/differences.py` by `make docs`. A bot is governed by its base
+URL: the paths, parameters and replies are those of [MEXC's spot API](mexc-spot-v3.md), and this page says where they differ.
+
+## Served
+
+| endpoint | needs | how it differs from MEXC |
+|---|---|---|
+"""
+
+_REFUSED = """
+## Refused
+
+Everything else that MEXC or the [testnet](testnet.md) serves. The gateway answers 404 with the reason, for money also on paths that
+are not in this table.
+
+| endpoint | why |
+|---|---|
+"""
+
+_CANDLES = f"""
+## Candles
+
+`klines` has the intervals {_INTERVALS}, and at most
+{KLINES_MAX} rows in a reply. Page by `startTime` and `endTime`, which is not included. The last row is the candle that has not
+closed.
+
+They are of the market that prices the stage: MEXC's at MOCK, LIVE_€10 and RAMPING, the testnet's at TESTNET_VALIDATING and
+VALIDATED. The header `X-Gatehouse-Market` says which. A testnet knows only what was traded on it: there
+`X-Gatehouse-History-Begins` is when its first candle opened, in ms. In a rehearsal a testnet is in MEXC's place.
+
+| what | how old it can be |
+|---|---|
+| a candle that closed at least {SETTLE_MS // 1000} s before it was read | it does not change any more |
+| a candle that has just closed | 1 s; it is read again until it is final |
+| the one that has not closed | as new as the last trade that the feed pushed; see below |
+| the same, while the feed is broken | {FRESH_MS // 1000} s: MEXC's row |
+| the statistics of `ticker/24hr` | 10 s; its prices are of now |
+| `avgPrice` | 2 s |
+
+The candle that has not closed is built from trades. If its window had opened before gatehouse followed the trades, it begins as
+MEXC's row; its volume may then lack the trades of one round trip. The row is read again every {HEAD_AGE_MS // 1000} s.
+
+While the market does not answer, the reply is 503 with the reason, and no old candle is shown as a new one. A request looks at
+{MOST_LOOKED} spans of {KLINES_MAX} candles at most: where little was traded, a reply may have fewer rows than the limit. Go on from
+its last row.
+
+All bots share one cache of {MOST_PAGES} pages. For each symbol and interval one request is under way. Requests to MEXC use at most
+{HISTORY_PER_WINDOW} of the 20 a second that gatehouse sends, and only while at least {QUERIES_KEPT} more are left for sweeps and
+look-ups. So bots that ask for candles delay no order, no cancel and no sweep.
+"""
+
+_BALANCES = """
+## Balances
+
+`account` shows what the bot may use at its stage (ADR [44](adr/0044-the-bot-has-what-gatehouse-gave-it.md) and
+[49](adr/0049-a-bot-reads-the-market-through-the-gateway.md)):
+
+- the quote asset: what is left of the stage's cap, and never more than the cap leaves room for. What an order may count beyond its
+  amount is held back: the fee, the ask above a limit price, and the 5 % that a MARKET order by quantity counts more. So a bot that
+  spends all that is free is not refused for `exposure`, unless the market moved in between;
+- every base asset of the policy: what the bot bought through gatehouse, and never the owner's.
+"""
+
+_CONTENT_TYPE = """
+## Content-Type
+
+A POST, PUT or DELETE without a body needs no `Content-Type`. With a body it is `application/json` or
+`application/x-www-form-urlencoded`; the body is `name=value` pairs in either case. MEXC's documents ask for `application/json`
+always: with `strict_content_type = true` under `[gateway]` in `gatehouse.toml` the gateway does too, and a testnet that is started
+with `--strict` refuses a write that states no type.
+"""
+
+
+def gateway() -> str:
+    """The page."""
+    nobody: Any = None
+    served = sorted(endpoints(nobody).items(), key=lambda one: one[0][::-1])
+    rows = [
+        f"| {method} `{path}` | {'no key' if one.lane in _NO_KEY else 'a key'} | {DIFFERS.get((method, path), '')} |\n"
+        for (method, path), one in served
+    ]
+    refused = [f"| {method} `{path}` | {why} |\n" for (method, path), why in sorted(REFUSED.items(), key=lambda one: one[0][::-1])]
+    return "".join([_HEAD, *rows, _REFUSED, *refused, _CANDLES, _BALANCES, _CONTENT_TYPE])
