@@ -23,6 +23,7 @@ from policies.guards import (
     clock_fresh_ms,
     daily_loss_limit_eur,
     drawdown_fraction,
+    level_of_unseen,
     reducing_after,
 )
 from policies.schema import Policy
@@ -433,3 +434,26 @@ def test_a_deadline_halts_when_blindness_and_gap_are_both_longer(stage: Stage, b
 def test_with_real_money_the_deadline_of_blindness_changes_nothing(name: str) -> None:
     policy = changed(REHEARSAL, "guards.blind_halt_ms", BLIND_HALT)
     assert breaches(replace(WELL, **{name: None}), policy) == breaches(replace(WELL, **{name: None}))
+
+
+def test_what_is_not_seen_is_never_raised_to_a_cancel_all() -> None:
+    levels = [level_of_unseen(level, Stage.VALIDATED, overdue=False) for level in (Level.NO_ENTRY, Level.CANCEL_ALL, Level.HALT)]
+    assert levels == [Level.NO_ENTRY, Level.CANCEL_ALL, Level.CANCEL_ALL]
+
+
+@pytest.mark.parametrize("stage", WITHOUT_REAL_MONEY)
+def test_the_message_names_the_deadline_of_blindness_where_there_is_one(stage: Stage) -> None:
+    unseen = replace(WELL, quote_age_ms=Measured(15_001, NOW))
+    (without,) = breaches(unseen, stage=stage)
+    (with_one,) = breaches(unseen, changed(REHEARSAL, "guards.blind_halt_ms", BLIND_HALT), stage)
+    assert without.message.endswith("it cancels and pauses the coverage")
+    assert with_one.message == f"{without.message} until the gap is longer than {BLIND_HALT[stage.lower()]} ms"
+
+
+@pytest.mark.parametrize("name", ["quote_age_ms", "clock_offset_ms"])
+@pytest.mark.parametrize(("age", "unseen"), [(0, 0), (1, 1), (-1, None)])
+def test_a_guard_has_been_blind_since_guarding_began_and_never_from_the_future(name: str, age: int, unseen: int | None) -> None:
+    measurements = replace(WELL, since=Millis(NOW - age), **{name: None})
+    guard = GuardName.QUOTE_STALE if name == "quote_age_ms" else GuardName.CLOCK_OFFSET
+    found = next(one for one in breaches(measurements) if one.guard is guard)
+    assert (found.unseen_ms, found.level) == (unseen, Level.NO_ENTRY if unseen is not None else Level.HALT)
