@@ -35,7 +35,7 @@ _REFUSED = {
     "GET announcements": "MEXC's announcements are not read here.",
     "GET etf/info": "leveraged tokens are not traded here.",
     "GET apiKeyInfo": "a gateway key has no permissions but to trade.",
-    "POST apiKeyInfo": "gateway keys are issued with `gatehouse keys bot`.",
+    "POST apiKeyInfo": "an operator issues gateway keys with `gatehouse keys bot NAME` and `gatehouse issue-bot-key`.",
 }
 _MONEY_MOVES = tuple(API + start for start in ("capital/", "sub-account/", "asset/", "rebate/"))
 

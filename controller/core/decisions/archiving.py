@@ -31,7 +31,7 @@ def check(state: State, subject: str) -> None:
         raise Refused(
             f"the journal ends at entry {state.seq}, and the command is about the entries up to {upto}",
             code="no-such-entry",
-            remedy="Propose the command with `gatehouse archive`.",
+            remedy="Sign it with `gatehouse archive --keep DAYS --key KEY --reason WHY`.",
         )
 
 
@@ -52,6 +52,6 @@ def _entry(subject: str) -> tuple[int, str]:
         raise Refused(
             "the command names no entry of a journal",
             code="archive-malformed",
-            remedy="Propose the command with `gatehouse archive`.",
+            remedy="Sign it with `gatehouse archive --keep DAYS --key KEY --reason WHY`.",
         )
     return upto, digest
