@@ -47,6 +47,7 @@ _FOLDING = (
     "gates/*.py",
     "policies/*.py",
     "exchange/*.py",
+    "exchange/wire/*.py",
 )
 
 _log = logging.getLogger(__name__)
