@@ -142,7 +142,7 @@ def test_a_signed_centre_moves_the_band() -> None:
     assert unused(ecb("1.1"), centre="1.2").outside
 
 
-def test_the_highest_rate_is_the_upper_edge_of_the_band_around_the_signed_centre() -> None:
+def test_the_highest_rate_is_the_upper_edge_around_the_signed_centre() -> None:
     assert highest(RATE, NO_RATES) == D("1.155")
     assert highest(RATE, Rates(D("1.2"))) == D("1.26")
 
@@ -151,7 +151,7 @@ def test_a_reading_of_this_very_moment_is_fresh() -> None:
     assert used(ecb(age_ms=0), pair(age_ms=0)).until == NOW + 6 * DAY
 
 
-def test_what_a_book_outside_the_band_says_is_named_from_its_bid_to_its_ask() -> None:
+def test_a_book_outside_the_band_is_named_from_its_bid_to_its_ask() -> None:
     assert "venue says 1.04 to 1.1 USDT per EUR" in unused(pair("1.04", "1.1")).message
 
 
@@ -173,7 +173,7 @@ def test_a_pinned_rate_is_of_now_at_the_latest(as_of: int, pinned: int) -> None:
     assert priced_for_exit(policy, NO_RATES, NOW).eur_rate.as_of == pinned
 
 
-def test_an_exit_uses_the_rate_that_counts_and_else_the_lowest_for_this_moment() -> None:
+def test_an_exit_uses_the_rate_that_counts_and_else_the_lowest() -> None:
     rates = Rates(None, (ecb(),))
     assert priced_for_exit(POLICY, rates, NOW) == priced(POLICY, rates, NOW)
     alone = priced_for_exit(POLICY, NO_RATES, NOW).eur_rate
