@@ -142,7 +142,7 @@ def test_a_signed_centre_moves_the_band() -> None:
     assert unused(ecb("1.1"), centre="1.2").outside
 
 
-def test_the_highest_rate_is_the_upper_edge_of_the_signed_band() -> None:
+def test_the_highest_rate_is_the_upper_edge_around_the_signed_centre() -> None:
     assert highest(RATE, NO_RATES) == D("1.155")
     assert highest(RATE, Rates(D("1.2"))) == D("1.26")
 
@@ -173,7 +173,7 @@ def test_a_pinned_rate_is_of_now_at_the_latest(as_of: int, pinned: int) -> None:
     assert priced_for_exit(policy, NO_RATES, NOW).eur_rate.as_of == pinned
 
 
-def test_an_exit_uses_the_rate_that_counts_and_else_the_lowest_one() -> None:
+def test_an_exit_uses_the_rate_that_counts_and_else_the_lowest() -> None:
     rates = Rates(None, (ecb(),))
     assert priced_for_exit(POLICY, rates, NOW) == priced(POLICY, rates, NOW)
     alone = priced_for_exit(POLICY, NO_RATES, NOW).eur_rate

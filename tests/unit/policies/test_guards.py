@@ -452,7 +452,7 @@ def test_the_message_names_the_deadline_of_blindness_where_there_is_one(stage: S
 
 @pytest.mark.parametrize("name", ["quote_age_ms", "clock_offset_ms"])
 @pytest.mark.parametrize(("age", "unseen"), [(0, 0), (1, 1), (-1, None)])
-def test_a_guard_is_blind_since_guarding_began_and_never_from_the_future(name: str, age: int, unseen: int | None) -> None:
+def test_a_guard_has_been_blind_since_guarding_began(name: str, age: int, unseen: int | None) -> None:
     measurements = replace(WELL, since=Millis(NOW - age), **{name: None})
     guard = GuardName.QUOTE_STALE if name == "quote_age_ms" else GuardName.CLOCK_OFFSET
     found = next(one for one in breaches(measurements) if one.guard is guard)

@@ -316,3 +316,21 @@ def test_an_order_is_denied_when_the_eur_rate_is_not_in_force(now: Millis) -> No
 )
 def test_each_stage_has_its_cap(stage: Stage, step: int, cap: int) -> None:
     assert cap_eur(REHEARSAL, stage, step) == cap
+
+
+def kept(btc: str, owners: str) -> LimitContext:
+    """The bot's part of an account whose owner has coins in it too."""
+    return context(account=replace(account(btc=btc), kept={"BTC": Decimal(owners)}))
+
+
+def test_a_sale_by_amount_could_take_the_owners_coins() -> None:
+    assert denied(market(Side.SELL, amount="5"), kept("1", "0.3")).rule is LimitRule.QUANTITY
+    assert admitted(market(Side.SELL, amount="5"), kept("1", "0"))
+
+
+def test_a_sale_by_quantity_never_takes_the_owners_coins() -> None:
+    assert admitted(market(Side.SELL, "0.00008"), kept("1", "0.3"))
+    verdict = denied(market(Side.SELL, "0.00008"), kept("0.00007", "0.3"))
+    assert verdict.rule is LimitRule.BALANCE
+    assert verdict.message.endswith("; 0.3 BTC in the account are its owner's")
+    assert "owner's" not in denied(market(Side.SELL, "0.00008"), kept("0.00007", "0")).message

@@ -19,9 +19,10 @@ from policies.response import (
     demotion_target,
     in_same_breach_window,
     passes_when,
+    response_to,
 )
 from policies.rules import Op
-from policies.stage import Environment, Mode, Stage
+from policies.stage import WITHOUT_REAL_MONEY, Environment, Mode, Stage
 
 AT = 1_800_000_000_000
 
@@ -39,6 +40,14 @@ AT = 1_800_000_000_000
 )
 def test_each_stage_answers_each_level(stage: Stage, mild: Response, soft: Response, hard: Response) -> None:
     assert [RESPONSES[stage][level] for level in Level] == [mild, mild, soft, hard, hard]
+
+
+@pytest.mark.parametrize("stage", Stage)
+@pytest.mark.parametrize("level", Level)
+@pytest.mark.parametrize("unseen", [True, False])
+def test_only_blindness_without_real_money_cancels_and_moves_nowhere(stage: Stage, level: Level, unseen: bool) -> None:
+    pauses = (unseen, level) == (True, Level.CANCEL_ALL) and stage in WITHOUT_REAL_MONEY
+    assert response_to(stage, level, unseen=unseen) is (Response.CANCEL if pauses else RESPONSES[stage][level])
 
 
 @pytest.mark.parametrize(

@@ -154,7 +154,7 @@ def test_every_permit_has_a_higher_serial_than_the_one_before() -> None:
     assert serials[0] > 0
 
 
-def test_nothing_is_live_at_the_clocks_first_instant_without_a_renewal() -> None:
+def test_nothing_is_live_unasked_at_the_first_instant_of_the_clock() -> None:
     permits, clock = office()
     clock.ns = 0
     assert (permits.current().is_live(), permits.exit_permit("").is_live()) == (False, False)
