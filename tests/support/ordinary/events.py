@@ -9,6 +9,7 @@ import asyncio
 import os
 import shutil
 import signal
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -201,11 +202,11 @@ async def _set_rate(scene: Scene) -> None:
 
 
 async def _owners_order(scene: Scene) -> None:
-    price = await scene.resting_price()
-    by_hand = NewOrder(SYMBOL, Side.BUY, OrderType.LIMIT, "by-hand", quantity=Decimal("0.00003"), price=Decimal(price))
+    price, name = await scene.resting_price(), f"by-hand-{time.time_ns()}"
+    by_hand = NewOrder(SYMBOL, Side.BUY, OrderType.LIMIT, name, quantity=Decimal("0.00003"), price=Decimal(price))
     scene.live.venue.place(ACCOUNT, by_hand)
     await scene.until(lambda status: status["stage"] == "HALTED", within=90)
-    scene.live.venue.cancel(ACCOUNT, OrderRef(SYMBOL, client_id="by-hand"))
+    scene.live.venue.cancel(ACCOUNT, OrderRef(SYMBOL, client_id=name))
 
 
 async def _deposit(scene: Scene) -> None:
