@@ -42,6 +42,7 @@ _LEVELS = {
     AlertKind.PAUSED: logging.WARNING,
     AlertKind.RATE: logging.ERROR,
     AlertKind.RELEASE: logging.ERROR,
+    AlertKind.ATTESTATION: logging.ERROR,
 }
 _REPORTED = {
     AlertKind.BREACH: "error",
@@ -63,6 +64,7 @@ _REPORTED = {
     AlertKind.PAUSED: "warning",
     AlertKind.RATE: "error",
     AlertKind.RELEASE: "error",
+    AlertKind.ATTESTATION: "error",
 }
 
 

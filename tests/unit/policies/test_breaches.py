@@ -251,7 +251,7 @@ def test_guarding_that_begins_now_has_not_measured_anything_yet(field: str, guar
     if guard is GuardName.CLOCK_OFFSET:
         says = (
             "clock-offset cannot be judged: there is no present measurement; it has not been measured well enough in the 0 ms "
-            "since guarding of this venue began, at 2024-08-08 06:53:20 UTC; the deadline is 15000 ms"
+            "since guarding of this venue began, at 2024-08-08 06:53:20 UTC; the deadline is 15000 ms, and 15000 ms halt"
         )
     else:
         says = f"{guard} cannot be judged: it has not been measured in the 0 ms since guarding began; the deadline is 15000 ms"
@@ -263,7 +263,8 @@ def test_a_blind_clock_says_when_and_what_was_measured_last() -> None:
     found = breach(clock_offset_ms=None, clock_good=good)
     assert found.message == (
         "clock-offset cannot be judged: there is no present measurement; it was last measured well enough 9000 ms ago, at "
-        "2024-08-08 06:53:11 UTC: our clock minus the venue's was -12 ± 4 ms; the deadline is 15000 ms"
+        "2024-08-08 06:53:11 UTC: our clock minus the venue's was -12 ± 4 ms, so it is now at most 25 ms; the deadline is 15000 ms"
+        ", and 30000 ms halt"
     )
     assert found.level is Level.NO_ENTRY
 
