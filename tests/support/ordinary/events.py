@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import shutil
 import signal
 from collections.abc import Awaitable, Callable, Mapping
@@ -202,10 +203,11 @@ async def _set_rate(scene: Scene) -> None:
 
 async def _owners_order(scene: Scene) -> None:
     price = await scene.resting_price()
-    by_hand = NewOrder(SYMBOL, Side.BUY, OrderType.LIMIT, "by-hand", quantity=Decimal("0.00003"), price=Decimal(price))
+    name = f"by-hand-{secrets.token_hex(4)}"
+    by_hand = NewOrder(SYMBOL, Side.BUY, OrderType.LIMIT, name, quantity=Decimal("0.00003"), price=Decimal(price))
     scene.live.venue.place(ACCOUNT, by_hand)
     await scene.until(lambda status: status["stage"] == "HALTED", within=90)
-    scene.live.venue.cancel(ACCOUNT, OrderRef(SYMBOL, client_id="by-hand"))
+    scene.live.venue.cancel(ACCOUNT, OrderRef(SYMBOL, client_id=name))
 
 
 async def _deposit(scene: Scene) -> None:
