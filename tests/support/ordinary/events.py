@@ -96,7 +96,6 @@ async def _offline(scene: Scene) -> None:
         await asyncio.sleep(75)
     finally:
         scene.live.venue.listings.change(ListingChange(symbol=SYMBOL, status=1), Millis(0))
-    await asyncio.sleep(65)
 
 
 # What happens to the machine
