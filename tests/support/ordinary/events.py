@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import shutil
 import signal
 import time
@@ -96,7 +97,6 @@ async def _offline(scene: Scene) -> None:
         await asyncio.sleep(75)
     finally:
         scene.live.venue.listings.change(ListingChange(symbol=SYMBOL, status=1), Millis(0))
-    await asyncio.sleep(65)
 
 
 # What happens to the machine
@@ -202,7 +202,8 @@ async def _set_rate(scene: Scene) -> None:
 
 
 async def _owners_order(scene: Scene) -> None:
-    price, name = await scene.resting_price(), f"by-hand-{time.time_ns()}"
+    price = await scene.resting_price()
+    name = f"by-hand-{secrets.token_hex(4)}"
     by_hand = NewOrder(SYMBOL, Side.BUY, OrderType.LIMIT, name, quantity=Decimal("0.00003"), price=Decimal(price))
     scene.live.venue.place(ACCOUNT, by_hand)
     await scene.until(lambda status: status["stage"] == "HALTED", within=90)
