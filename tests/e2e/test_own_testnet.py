@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import tomllib
 from collections.abc import AsyncIterator
@@ -18,7 +19,7 @@ import httpx
 from exchange.testnet.state.store import holder
 from exchange.wire.signing import signature, signed_query
 from tests.support.loopback import http_at
-from tests.support.rig import SYMBOL, TAPE, Rig, free_port, quick_policy, rig
+from tests.support.rig import SYMBOL, TAPE, Rig, free_port, key_of_testnet, quick_policy, rig
 
 LONG_MS = "600_000"
 """How long the guards of this test tolerate a venue that is away: a slow machine needs a while for a start."""
@@ -53,6 +54,9 @@ async def deployed(directory: Path, policy: str = "") -> AsyncIterator[Rig]:
         settings = settings.replace(built.testnet.ws_url, f"ws://127.0.0.1:{port}/ws")
         table = f'[testnet.run]\nfeed = "tape"\ntapes = [{json.dumps(str(TAPE))}]\nentry_latency = "0"\n'
         path.write_text(settings + table)
+        state = directory / "var" / "testnet"
+        state.mkdir(mode=0o700, parents=True)
+        shutil.copy2(key_of_testnet(directory), state / "testnet.key")
         accounts = directory / "secrets" / "testnet-accounts.toml"
         accounts.touch(0o600)
         secret = (directory / account["secret_file"]).read_text()
