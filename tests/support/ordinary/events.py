@@ -10,7 +10,6 @@ import os
 import secrets
 import shutil
 import signal
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
