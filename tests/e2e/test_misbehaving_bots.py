@@ -176,9 +176,10 @@ async def unknown_and_repeated_parameters(bot: Bot) -> None:
 @way
 async def a_batch_of_orders(bot: Bot) -> None:
     one = {"symbol": "BTC/USDT", "type": "limit", "side": "buy", "amount": float(bot.amount("4")), "price": float(bot.resting())}
-    with pytest.raises(Exception, match="mexc"):
-        await bot.exchange.create_orders([one] * 10)
-    assert bot.books.open_orders() == 0
+    answers = await bot.exchange.create_orders([one] * 10)
+    assert len(answers) == 10
+    # Each is decided as an order of its own: two of 4 EUR fit under a cap of 10.
+    assert 1 <= bot.books.open_orders() <= 2
 
 
 @way
