@@ -118,7 +118,9 @@ class RemoteClaims:
                     left = f"it ends after {LEASE_S} s unless that is renewed"
                     on_waiting(f"{witness.name}: another controller claimed this account {age_s} s ago; {left}")
                 case WitnessStarting(left_s):
-                    on_waiting(f"{witness.name} has just started and grants new claims in {left_s} s")
+                    # The start goes on: until the witness has answered, ``problem`` keeps orders from the real venue.
+                    self._unanswered[witness.name] = f"it has just started and grants new claims in {left_s} s"
+                    return
                 case _:
                     return
             await asyncio.sleep(ASK_AGAIN_S)

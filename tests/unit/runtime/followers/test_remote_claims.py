@@ -168,15 +168,32 @@ def test_a_short_silence_of_a_witness_alerts_nobody() -> None:
 
 def test_a_restarted_witness_keeps_the_account_for_its_holder() -> None:
     async def scene(world: World) -> None:
-        first = world.controller("a")
+        first, copy = world.controller("a"), world.controller("b")
         await first.acquire()
         world.witness.restart()
-        renewing = asyncio.create_task(world.runs(first, 120))
-        with pytest.raises(Refused):
-            await world.controller("b").acquire()
+        await copy.acquire()
+        assert "has just started" in copy.problem
+        renewing = asyncio.create_task(first.run(world.lost.append))
+        lost: list[str] = []
+        claiming = asyncio.create_task(copy.run(lost.append))
+        await asyncio.sleep(60)
+        assert "another controller trades on this account" in lost[0]
         renewing.cancel()
+        claiming.cancel()
 
     assert played(scene).lost == []
+
+
+def test_a_start_does_not_wait_for_a_witness_that_has_just_started() -> None:
+    async def scene(world: World) -> None:
+        world.witness.restart()
+        first = world.controller("a")
+        await first.acquire()
+        assert (world.loop.passed_s, first.problem != "") == (0, True)
+        await world.runs(first, LEASE_S + 3)
+        assert first.problem == ""
+
+    assert played(scene).alerts == []
 
 
 def test_a_witness_without_claims_stops_nothing() -> None:
