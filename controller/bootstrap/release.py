@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+from controller.bootstrap.beside import run_beside
 from controller.bootstrap.read import Deployment
 from controller.core.effects import Alert, AlertKind
 from controller.settings.artifact import artifact_digest
@@ -37,13 +38,7 @@ def watch_release(deployment: Deployment, in_force: Callable[[], str], notify: N
             said = problem
             await asyncio.sleep(COMPARE_EVERY_S)
 
-    task = asyncio.ensure_future(watch())
-
-    async def end() -> None:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-    stack.push_async_callback(end)
+    run_beside(watch(), stack)
 
 
 def difference(path: Path, artifact: str) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from controller.bootstrap.beside import run_beside
 from controller.bootstrap.read import Deployment
 from controller.bootstrap.waiting import SAY_AGAIN_MOST_S, OnWaiting, Waiting
 from controller.core.effects import Alert
@@ -52,13 +52,7 @@ def open_remote_claims(
 
 def keep_claims(claims: RemoteClaims, halt: Callable[[str], None], stack: AsyncExitStack) -> None:
     """Renew the claims until ``stack`` ends. ``halt`` gets the reason when another controller holds the account."""
-    task = asyncio.ensure_future(claims.run(halt))
-
-    async def end() -> None:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-    stack.push_async_callback(end)
+    run_beside(claims.run(halt), stack)
 
 
 def claim_waits(clock: Clock, on_waiting: OnWaiting) -> Callable[[str], None]:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
+from controller.bootstrap.beside import run_beside
 from controller.bootstrap.read import Deployment
 from controller.bootstrap.supervise import Supervisor
 from controller.core.effects import Alert, AlertKind
@@ -100,13 +101,7 @@ def watch_instance(deployment: Deployment, notify: Notify, stack: AsyncExitStack
                 instance_seen(path, (await ask_provenance(endpoint)).instance, notify)
             await asyncio.sleep(ASK_EVERY_S)
 
-    task = asyncio.ensure_future(watch())
-
-    async def end() -> None:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-    stack.push_async_callback(end)
+    run_beside(watch(), stack)
 
 
 def instance_seen(path: Path, instance: str, notify: Notify) -> None:

@@ -16,7 +16,6 @@ from exchange.model import Millis, Quote, SymbolRules
 from exchange.ports import Clock, MarketFeed, VenueName
 
 MARKET_TICK_EVERY_S = 0.02
-RULES_EVERY_S = 60.0
 
 
 class Markets:
