@@ -78,10 +78,8 @@ class RemoteClaims:
 
     @property
     def problem(self) -> str:
-        """Why no order may go to the real venue: a witness that has not answered since the start. Empty when all have."""
-        return "; ".join(
-            f"{name} has not said whether another host trades on this account: {why}" for name, why in self._unanswered.items()
-        )
+        """Why no order may go to the real venue: a witness that has not granted the account. Empty when all have."""
+        return "; ".join(f"{name} has not granted this account yet: {why}" for name, why in self._unanswered.items())
 
     async def acquire(self, on_waiting: Callable[[str], None] = lambda _: None) -> None:
         """Claim the account at a start. Where another one held it, wait until that claim is renewed or ends.
@@ -126,6 +124,7 @@ class RemoteClaims:
             await asyncio.sleep(ASK_AGAIN_S)
 
     async def _renew(self, witness: Asked, on_lost: Callable[[str], None]) -> None:
+        lost = False
         while True:
             await asyncio.sleep(ASK_AGAIN_S if witness.name in self._unanswered else RENEW_S)
             try:
@@ -134,8 +133,13 @@ class RemoteClaims:
                 elif isinstance(reply := await self._try(witness, Phase.RENEW), HeldByAnother):
                     raise _claimed(witness.name, reply.age_s)
             except Refused as error:
-                on_lost(error.message)
-                return
+                # After a resume no order may leave while another one holds the account, so it is claimed anew first.
+                self._unanswered[witness.name] = error.message
+                if not lost:
+                    on_lost(error.message)
+                lost = True
+            else:
+                lost = lost and witness.name in self._unanswered
 
     async def _try(self, witness: Asked, phase: Phase) -> ClaimReply | None:
         try:

@@ -129,6 +129,25 @@ def test_a_controller_whose_account_was_taken_halts() -> None:
     assert ["another controller trades on this account" in reason for reason in played(scene).lost] == [True]
 
 
+def test_a_lost_account_is_claimed_again_before_orders_leave() -> None:
+    async def scene(world: World) -> None:
+        first, copy = world.controller("a"), world.controller("b")
+        await first.acquire()
+        await asyncio.sleep(LEASE_S + 1)
+        await copy.acquire()
+        running = asyncio.create_task(first.run(world.lost.append))
+        other = asyncio.create_task(copy.run(lambda _: None))
+        await asyncio.sleep(5 * LEASE_S)
+        assert first.problem
+        other.cancel()
+        await copy.release()
+        await asyncio.sleep(2 * RENEW_S)
+        assert first.problem == ""
+        running.cancel()
+
+    assert len(played(scene).lost) == 1
+
+
 def test_no_order_goes_to_the_real_venue_before_the_witness_answers() -> None:
     async def scene(world: World) -> None:
         world.witness.down = True
