@@ -46,7 +46,7 @@ def line(state: State, order: OrderState) -> str:
         return ""
     return (
         f"order {order.client_id}: {order.venue} does not know it any more, as {order.misses} look-ups show. "
-        f"If {order.venue} began anew, end it with `gatehouse rebaseline --venue {order.venue}`"
+        f"If {order.venue} began anew, end it with `gatehouse rebaseline --venue {order.venue} --key KEY --reason WHY`"
     )
 
 
