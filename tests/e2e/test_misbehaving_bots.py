@@ -175,6 +175,7 @@ async def unknown_and_repeated_parameters(bot: Bot) -> None:
 
 @way
 async def a_batch_of_orders(bot: Bot) -> None:
+    await full_rate()
     one = {"symbol": "BTC/USDT", "type": "limit", "side": "buy", "amount": float(bot.amount("4")), "price": float(bot.resting())}
     answers = await bot.exchange.create_orders([one] * 10)
     assert len(answers) == 10
