@@ -60,7 +60,7 @@ def test_the_account_of_a_venue_that_answers_is_checked_in_full(run: Run, live_a
     assert [name for name, row in account.items() if not row["ok"]] == []
     assert rows["clock"]["verdict"] == "PASS"
     assert not any(name.startswith("testnet ") for name in rows)
-    assert rows["after venue testnet"]["found"] == "not checked: testnet account"
+    assert rows["after venue testnet"]["found"] == "not checked: testnet key, testnet account"
 
 
 def test_a_key_that_the_venue_does_not_know_is_reported(run: Run, live_at: Path) -> None:
