@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from controller.core import events as e
-from controller.core.decisions import attestation, closed_symbols, commands, drills, flatten, guards, rates
+from controller.core.decisions import absence, attestation, closed_symbols, commands, drills, flatten, guards, rates
 from controller.core.decisions.account import equity_eur, exposure
 from controller.core.decisions.draft import Draft
 from controller.core.decisions.sweeps import arm_when_reconciled
@@ -26,6 +26,7 @@ def tick(draft: Draft, input_: Tick) -> None:
     for order in draft.after.open.values():
         if order.status is OrderStatus.UNKNOWN:
             draft.do(LookUp(order.venue, order.symbol, order.client_id, order.admitted_at))
+    absence.read_standing_still(draft)
     policy, venue = draft.after.policy, draft.after.watched
     if policy is not None and venue is not None:
         market = input_.markets.get(market_of(venue))
