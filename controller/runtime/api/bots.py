@@ -161,12 +161,8 @@ class Bots:
     ) -> Sequence[OrderReport]:
         """The bot's newest orders, as far back as the history goes."""
         state, found = self._writer.state, list[OrderReport]()
-        for client_id in reversed(self._history.order_ids):
+        for client_id in self._history.orders.of(state, bot, symbol, window.start, window.end):
             order = state.orders[client_id]
-            if order.admitted_at < window.start:
-                break
-            if order.bot != bot or order.symbol != symbol or order.admitted_at > window.end:
-                continue
             if statuses is None or order.status in statuses:
                 found.append(_report(order))
                 if len(found) >= limit:
@@ -176,8 +172,13 @@ class Bots:
     def fills(self, bot: str, symbol: str, order_id: str | None, window: Window, limit: int) -> Sequence[Fill]:
         """The bot's newest fills, as far back as the history goes."""
         state, found = self._writer.state, list[Fill]()
-        for fill, _ in reversed(self._history.fills):
-            if fill.symbol != symbol or not window.start <= fill.traded_at <= window.end or order_id not in {None, fill.client_id}:
+        for kept in reversed(self._history.fills):
+            if kept.symbol != symbol or not window.start <= kept.traded_at <= window.end:
+                continue
+            if order_id is not None and not kept.may_be_of(order_id):
+                continue
+            fill = kept.event
+            if order_id not in {None, fill.client_id}:
                 continue
             order = state.orders.get(fill.client_id)
             if order is not None and order.bot == bot:

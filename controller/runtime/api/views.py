@@ -46,7 +46,8 @@ from controller.runtime.api.bot_keys import bot_key_views
 from controller.runtime.api.drills import drill_view, drill_views, drills_needed, record_view
 from controller.runtime.api.flatten import flatten_view, way_out_views
 from controller.runtime.api.summaries import summary
-from controller.runtime.followers.recent import Counters, RecentHistory, Sample
+from controller.runtime.followers.kept import Sample
+from controller.runtime.followers.recent import Counters, RecentHistory
 from controller.runtime.venues.markets import Markets
 from controller.version import VERSION
 from exchange.errors import Halted

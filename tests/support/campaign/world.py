@@ -426,7 +426,7 @@ class World(Desk):
         return {name for name, _ in named}
 
     def _named(self, venue: VenueName, shown: OrderReport | Fill) -> str:
-        return self.state.ledger(venue).ids.get(shown.order_id) or shown.client_id
+        return self.state.owner_of(venue, shown.order_id) or shown.client_id
 
     def _sweep_again(self) -> None:
         self.later(SWEEP_MS, self._sweep_again)
