@@ -43,6 +43,7 @@ from controller.core.state import State
 from controller.journal.chain import Entry
 from controller.runtime.api.alerts import acknowledged_view, alert_views
 from controller.runtime.api.bot_keys import bot_key_views
+from controller.runtime.api.bot_views import bot_views
 from controller.runtime.api.drills import drill_view, drill_views, drills_needed, record_view
 from controller.runtime.api.flatten import flatten_view, way_out_views
 from controller.runtime.api.summaries import summary
@@ -109,6 +110,7 @@ def status_view(
         unknown_orders=sum(1 for order in state.open.values() if order.status is OrderStatus.UNKNOWN),
         unproven=_unproven(state, now),
         coverage=_coverage(state, policy),
+        bots=bot_views(state, policy, seen, now),
         testnet=_testnet(state, policy, seen, now),
         counters=_counters(history.counters),
         policy=PolicyView(name=policy.name, digest=state.policy_digest),
