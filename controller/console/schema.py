@@ -19,6 +19,7 @@ from controller.console.closed_symbols import ClosedSymbolView
 from controller.console.drills import DrillNeeded, DrillView
 from controller.console.flatten import FlattenView, WayOutView
 from controller.console.role import Role, StandbyView
+from controller.console.unreached_view import UnreachedView
 from controller.console.view import View
 from controller.console.watchdog_view import WatchdogView
 from controller.console.wording import instant
@@ -276,6 +277,7 @@ class StatusView(View):
     unproven: tuple[str, ...] = ()
     coverage: CoverageView | None
     bots: tuple[BotView, ...] = ()
+    unreached: tuple[UnreachedView, ...] = ()
     testnet: TestnetView | None = None
     counters: CountersView
     policy: PolicyView

@@ -12,7 +12,7 @@ from controller.core.inputs import AccountRead, Asked, Market, Tick
 from controller.core.state import market_of
 from controller.runtime.loop.inbox import Inbox
 from controller.runtime.venues.bots_heard import BotsHeard
-from controller.runtime.venues.clocks import ClockSeen
+from controller.runtime.venues.clocks import ClockSeen, Silence
 from exchange.model import Millis, Quote, SymbolRules
 from exchange.ports import Clock, MarketFeed, VenueName
 
@@ -20,7 +20,11 @@ MARKET_TICK_EVERY_S = 0.02
 
 
 class Markets:
-    """Reads the feeds, and keeps when each symbol last had a trustworthy quote. ``bots``: when each bot was last heard."""
+    """Reads the feeds, and keeps when each symbol last had a trustworthy quote. ``bots``: when each bot was last heard.
+
+    ``accelerated`` has the venues that are known: one that the start did not reach is missing until it has said what its data is
+    and what its rules are. Until then it is no part of a tick and has no quotes.
+    """
 
     def __init__(
         self,
@@ -87,7 +91,7 @@ class Markets:
         clocks = {venue: seen() for venue, seen in self._clocks.items()}
         fresh = {venue: seen.fresh for venue, seen in clocks.items() if seen.fresh is not None}
         return Tick(
-            markets={venue: self._market(venue) for venue in self._feeds},
+            markets={venue: self._market(venue) for venue in self._feeds if venue in self._accelerated},
             clock_offset_ms={venue: offset.ms + self._clock_shift_ms.get(venue, 0) for venue, offset in fresh.items()},
             clock_uncertainty_ms={venue: offset.uncertainty_ms for venue, offset in fresh.items()},
             clock_good={venue: seen.good for venue, seen in clocks.items() if seen.good is not None},
@@ -95,6 +99,11 @@ class Markets:
             accounts=self._accounts(),
             testnet=self._testnet(),
         )
+
+    def silent_venues(self) -> dict[VenueName, Silence]:
+        """The venues that do not answer now, and since when and why."""
+        found = {venue: seen().silence for venue, seen in self._clocks.items()}
+        return {venue: silence for venue, silence in found.items() if silence is not None}
 
     def tick_taken(self) -> None:
         """The writer has decided the queued tick; the next one may be queued."""
@@ -110,6 +119,8 @@ class Markets:
     def _quotes_of(self, market: VenueName) -> dict[str, Quote]:
         if (withheld := self._withheld.get(market)) is not None:
             return dict(withheld)
+        if market not in self._accelerated:
+            return {}
         feed = self._feeds[market]
         return {symbol: quote for symbol in self._symbols if (quote := feed.quote(symbol)) is not None}
 
