@@ -79,7 +79,7 @@ async def breach(desk: Desk, path: Path, beside: Callable[[Event], object] | Non
         await asyncio.sleep(_ORDERS_BEFORE / _ORDERS_PER_SECOND)
         stale = desk.market(age_ms=_STALE_MS)
         markets = {VenueName.TESTNET: stale, VenueName.LIVE: stale}
-        inbox.fact(i.Tick(markets, dict.fromkeys(VenueName, 3), desk.now), clock.monotonic_ns())
+        inbox.fact(i.Tick(markets, dict.fromkeys(VenueName, 3), desk.heard()), clock.monotonic_ns())
         while writer.halt_clock is None:  # noqa: ASYNC110 - the latch has no event to wait for
             await asyncio.sleep(0.001)
         await asyncio.sleep(0.01)

@@ -484,7 +484,7 @@ class World(Desk):
         quote = self.quote()
         market = i.Market(DataSource.RECORDED_L2, False, {SYMBOL: quote}, {SYMBOL: quote.received_at}, {SYMBOL: RULES})
         offsets = dict.fromkeys(VenueName, self.offset_ms)
-        return i.Tick({VenueName.TESTNET: market, VenueName.LIVE: market}, offsets, self.now)
+        return i.Tick({VenueName.TESTNET: market, VenueName.LIVE: market}, offsets, self.heard())
 
     def _tick_again(self) -> None:
         self.later(TICK_MS, self._tick_again)
