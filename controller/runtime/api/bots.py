@@ -39,6 +39,7 @@ from exchange.model import (
     Fill,
     MarketTrade,
     Millis,
+    OrderIntent,
     OrderReport,
     OrderStatus,
     Quote,
@@ -83,20 +84,23 @@ class Bots:
         self._history = history
         self._clock = clock
         self._blocked = blocked
+        self._also_denies: Callable[[VenueName, OrderIntent], Deny | None] = lambda _venue, _intent: None
         self._waiting: dict[str, asyncio.Event] = {}
         self._cancelling: dict[str, set[asyncio.Future[CancelOutcome | None]]] = {}
         writer.add_follower(self._on_batch)
 
+    def ask_first(self, denies: Callable[[VenueName, OrderIntent], Deny | None]) -> None:
+        """Deny what ``denies`` names before it is decided."""
+        self._also_denies = denies
+
     async def place(self, bot: str, order: NewOrder, *, key: str) -> PlaceReply:
         """Decide, journal and send one order, and wait for the venue's answer."""
-        if why := self._blocked():
-            return Deny(
-                NOT_ARMED, "not armed", "armed", f"gatehouse is not armed: {why}", "`gatehouse status` says what is missing."
-            )
-        venue = self._writer.state.venue or VenueName.MOCK
+        venue, intent = self._writer.state.venue or VenueName.MOCK, order.intent(order.client_id or "")
+        if (denial := self._denied_at_once(bot, venue, intent)) is not None:
+            return denial
         request = OrderRequested(
             bot=bot,
-            intent=order.intent(order.client_id or ""),
+            intent=intent,
             quotes=self._markets.quotes(venue),
             rules=self._markets.rules_of(venue),
             venue=venue,
@@ -118,6 +122,16 @@ class Bots:
                 return deny
             case _:
                 raise AssertionError("an order is admitted, repeated or denied")
+
+    def _denied_at_once(self, bot: str, venue: VenueName, intent: OrderIntent) -> Deny | None:
+        """Why the order could not be sent now, whatever is decided about it."""
+        if why := self._blocked():
+            return Deny(
+                NOT_ARMED, "not armed", "armed", f"gatehouse is not armed: {why}", "`gatehouse status` says what is missing."
+            )
+        if self._writer.state.first_of(bot, intent.client_id) is not None:
+            return None
+        return self._also_denies(venue, intent)
 
     async def cancel(self, bot: str, symbol: str, order_id: str) -> CancelReply:
         """Cancel one of the bot's working orders."""
