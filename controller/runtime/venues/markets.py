@@ -65,6 +65,11 @@ class Markets:
         """A bot sent a request; the next tick carries the time."""
         self._bot_seen_at = self._clock.now()
 
+    @property
+    def feeds(self) -> Mapping[VenueName, MarketFeed]:
+        """The feed of each market."""
+        return self._feeds
+
     def feed_of(self, venue: VenueName) -> MarketFeed:
         """The feed that prices an account."""
         return self._feeds[market_of(venue)]
