@@ -71,6 +71,11 @@ class Markets:
         """Whether there is any market to watch: a standby has none, and hears no bot."""
         return bool(self._feeds)
 
+    @property
+    def feeds(self) -> Mapping[VenueName, MarketFeed]:
+        """The feed of each market."""
+        return self._feeds
+
     def feed_of(self, venue: VenueName) -> MarketFeed:
         """The feed that prices an account."""
         return self._feeds[market_of(venue)]
