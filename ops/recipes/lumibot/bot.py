@@ -25,18 +25,18 @@ class TakeTurns(Strategy):
     def on_trading_iteration(self) -> None:
         """Look at the market and take the turn's step."""
         bars = self.get_historical_prices(BASE, 5, "minute", quote=QUOTE)
-        price = self.get_last_price(BASE, quote=QUOTE)
-        amount = round(DOLLARS / price, 6)
+        market = self.get_quote(BASE, quote=QUOTE)
+        amount = round(DOLLARS / market.ask, 6)
         turn, self.turn = self.turn % 3, self.turn + 1
         if turn == 0:
-            self.submit_order(self.create_order(BASE, amount, "buy", quote=QUOTE, limit_price=round(price * 0.998, 2)))
+            self.submit_order(self.create_order(BASE, amount, "buy", quote=QUOTE, limit_price=round(market.bid * 0.998, 2)))
         elif turn == 1:
             self.cancel_open_orders()
-            self.submit_order(self.create_order(BASE, amount, "buy", quote=QUOTE, limit_price=round(price * 1.002, 2)))
+            self.submit_order(self.create_order(BASE, amount, "buy", quote=QUOTE, limit_price=round(market.ask * 1.001, 2)))
         elif position := self.get_position(BASE):
             held = position.quantity
-            self.submit_order(self.create_order(BASE, held, "sell", quote=QUOTE, limit_price=round(price * 0.998, 2)))
-        print(f"turn {turn}: {len(bars.df) if bars is not None else 'no'} bars, price {price}", flush=True)
+            self.submit_order(self.create_order(BASE, held, "sell", quote=QUOTE, limit_price=round(market.bid * 0.999, 2)))
+        print(f"turn {turn}: {len(bars.df) if bars is not None else 'no'} bars, {market.bid} to {market.ask}", flush=True)
 
     def on_filled_order(self, position, order, price, quantity, multiplier) -> None:
         """Say what filled."""

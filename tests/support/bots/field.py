@@ -120,9 +120,9 @@ async def _missing(deployment: Rig) -> str:
 
 
 @asynccontextmanager
-async def field_of(directory: Path, *, fills: int = 6) -> AsyncIterator[Rig]:
-    """The deployment, started and armed at MOCK."""
-    async with rig(directory, policy=policy_of(fills)) as deployment:
+async def field_of(directory: Path, policy: str = "") -> AsyncIterator[Rig]:
+    """The deployment, started and armed at MOCK. Without a policy the validation asks for six fills."""
+    async with rig(directory, policy=policy or policy_of(fills=6)) as deployment:
         give_history(deployment.live, 1, AROUND)
         give_history(deployment.testnet, 2, AROUND)
         await deployment.start()

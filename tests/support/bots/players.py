@@ -32,6 +32,7 @@ class Player:
     work: Path
     deployment: Rig
     process: asyncio.subprocess.Process | None = None
+    python: Path | None = None
     extra: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -40,7 +41,7 @@ class Player:
 
     @property
     def command(self) -> tuple[str, ...]:
-        return (str(python_of(self.client)), "bot.py")
+        return (str(self.python or python_of(self.client)), "bot.py")
 
     async def start(self) -> None:
         """Paste what ``gatehouse bot-config`` prints, and start the bot with the recipe's files beside it."""
