@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from controller.cli.bots.clients import Client, ClientName
+from exchange.wire.market import KLINES_MAX
 
 _SECRET = "GATEHOUSE_BOT_SECRET"  # noqa: S105 - the name of a variable
 _FREQTRADE_SECRET = "FREQTRADE__EXCHANGE__SECRET"  # noqa: S105 - the name of a variable
@@ -76,12 +77,14 @@ API["ws"] = {{"spot": STREAM, "swap": STREAM}}
 
 
 def _freqtrade(access: Access) -> str:
+    # ccxt believes in 1,000 candles in a reply. freqtrade steps by what it is told, and every second page would be missing.
     document = {
         "dry_run": False,
         "exchange": {
             "name": "mexc",
             "key": access.key,
             "pair_whitelist": list(access.pairs),
+            "_ft_has_params": {"ohlcv_candle_limit": KLINES_MAX},
             "ccxt_config": {"urls": {"api": _api(access)}},
         },
     }

@@ -95,6 +95,8 @@ class Freqtrade(Player):
 
     def __post_init__(self) -> None:
         self.extra = {
+            "FREQTRADE__API_SERVER__ENABLED": "true",
+            "FREQTRADE__API_SERVER__LISTEN_IP_ADDRESS": "127.0.0.1",
             "FREQTRADE__API_SERVER__LISTEN_PORT": str(self.port),
             "FREQTRADE__API_SERVER__USERNAME": "operator",
             "FREQTRADE__API_SERVER__PASSWORD": self.password,

@@ -16,6 +16,7 @@ from controller.bootstrap.bot_secrets import made_keys
 from controller.cli.bots.clients import ClientName, load_clients
 from controller.cli.bots.forms import variable
 from controller.settings.deployment import load_settings, read_secret
+from exchange.wire.market import KLINES_MAX
 from tests.support.cli_kit import Run, printed
 
 SECRETS = ("secrets/bot.secret", "secrets/testnet.secret", "secrets/live.secret")
@@ -73,6 +74,7 @@ def test_freqtrades_file_is_json_below_its_comments(run: Run, deployment: Path) 
     assert document["exchange"]["pair_whitelist"] == ["BTC/USDT"]
     assert "mexc.com" not in json.dumps(document)
     assert "secret" not in document["exchange"]
+    assert document["exchange"]["_ft_has_params"] == {"ohlcv_candle_limit": KLINES_MAX}
 
 
 def test_pymexc_is_pointed_at_the_gateway(run: Run, deployment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
