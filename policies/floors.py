@@ -26,6 +26,9 @@ VALIDATION_COVERED_MS = 3 * _DAY_MS
 GAP_TOLERATED_MS = 120_000
 """The longest gap that the gate ``validation`` tolerates."""
 
+SILENCE_CEILING_MS = 900_000
+"""A quarter of an hour. A bot that has nothing to do for longer sends a heartbeat."""
+
 
 @dataclass(frozen=True, slots=True)
 class Floor:
@@ -64,6 +67,10 @@ def _at_most(path: str, bound: str, why: str, read: Callable[[Policy], Decimal |
 
 def _at_least(path: str, bound: str, why: str, read: Callable[[Policy], Decimal | int]) -> Floor:
     return Floor(path, Op.AT_LEAST, Decimal(bound), why, read)
+
+
+def _silence_max_ms(policy: Policy) -> int:
+    return max((one.silence_max_ms for one in policy.bots if one.silence_max_ms is not None), default=SILENCE_CEILING_MS)
 
 
 def _blind_halt_ms(stage: Stage, policy: Policy) -> int:
@@ -218,6 +225,12 @@ FLOORS: tuple[Floor, ...] = (
             partial(_blind_halt_ms, stage),
         )
         for stage in WITHOUT_REAL_MONEY
+    ),
+    _at_most(
+        "bots.silence_max_ms",
+        str(SILENCE_CEILING_MS),
+        "a bot that is not heard for a quarter of an hour may have ended; one that has nothing to do can send a heartbeat",
+        _silence_max_ms,
     ),
     _at_least(
         "settle.unknown_grace_ms", "10000", "the venue's look-ups lag behind its orders", lambda p: p.settle.unknown_grace_ms

@@ -40,6 +40,9 @@ STEP_FACTOR_MAX = Decimal(2)
 GUARD_BEFORE_GATE = "guard_before_gate"
 """The type of the error about a guard that would halt on a gap that its stage's gate tolerates; its context names the field."""
 
+SILENCE_MIN_MS = 1_000
+"""The shortest allowed silence of a bot: coverage is sampled once a second."""
+
 _DAY_MS = 86_400_000
 
 
@@ -378,6 +381,17 @@ class Testnet(_Section):
     key: Annotated[str, Field(pattern=ED25519_LINE)] | None = None
 
 
+class Bot(_Section):
+    """What the policy says about one bot, by the name that its gateway keys have.
+
+    ``silence_max_ms``: for how long it may say nothing and still count as connected, with open orders and without
+    (``policies.silence``). Once a policy names bots, no time counts as covered while one of them is not connected.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+    silence_max_ms: Annotated[int, Field(ge=SILENCE_MIN_MS, le=366 * _DAY_MS)] | None = None
+
+
 class GateRule(_Section):
     """One comparison. ``min_samples``: with fewer observations behind the metric, the rule is inconclusive."""
 
@@ -472,6 +486,14 @@ class Policy(_Section):
     flatten: Flatten | None = None
     live: Live = Live()
     testnet: Testnet = Testnet()
+    bots: Annotated[tuple[Bot, ...], Field(max_length=64)] = ()
+
+    @field_validator("bots")
+    @classmethod
+    def _one_entry_each(cls, value: tuple[Bot, ...]) -> tuple[Bot, ...]:
+        if len({one.name for one in value}) != len(value):
+            raise ValueError("two entries have the same name")
+        return value
 
     @model_validator(mode="after")
     def _flatten_fits(self) -> Self:

@@ -35,9 +35,9 @@ from controller.bootstrap.venues import (
     open_statements,
     open_venues,
     own_venues,
-    read_rules,
     testnet_control,
 )
+from controller.bootstrap.venues_known import VenuesKnown, needed_at_a_start
 from controller.bootstrap.waiting import OnWaiting
 from controller.bootstrap.watchdog import keep_watchdog, say_goodbye_at_the_end, ties_of
 from controller.core.effects import Alert, AlertKind
@@ -182,13 +182,15 @@ async def _assemble(
     snapshot_schedule = SnapshotSchedule(services.snapshots, services.history, lambda: publisher.tree, last_seq)
     stack.callback(snapshot_schedule.finish)
     hosts = open_hosts(deployment, services.alerts.notify, clock, stack)
-    feeds, provenance = await open_feeds(deployment, hosts, clock, on_waiting)
+    feeds = open_feeds(deployment, hosts, clock)
     signers.follow(leadership.recovered.state)
     remote = open_venues(deployment, hosts, clock, signers)
-    rules = {name: await read_rules(venue, deployment.policy.symbols, clock, on_waiting) for name, venue in remote.items()}
+    known = VenuesKnown(deployment, remote, feeds, clock)
+    await known.reach(needed_at_a_start(leadership.recovered.state), on_waiting)
+    known.reach_the_others(stack)
     # A bot keeps the ids of its trades for longer than this process lives.
     ids, balances = secrets.token_hex(16), deployment.settings.mock_balances
-    mock = MockVenue(feeds[VenueName.LIVE], rules[VenueName.LIVE], balances, clock, seed=1, ids=ids)
+    mock = MockVenue(feeds[VenueName.LIVE], known.rules[VenueName.LIVE], balances, clock, seed=1, ids=ids)
     permits = PermitOffice(clock, journal.epoch)
     disk_reserve = make_disk_reserve(journal, deployment.data)
     if disk_reserve is not None:
@@ -203,8 +205,8 @@ async def _assemble(
             policy=deployment.policy,
             venues={**remote, VenueName.MOCK: mock},
             feeds=feeds,
-            rules=rules,
-            accelerated={name: data.accelerated for name, data in provenance.items()},
+            rules=known.rules,
+            accelerated=known.accelerated,
             alerts=services.alerts,
             telemetry=services.telemetry,
             publisher=publisher,

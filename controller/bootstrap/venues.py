@@ -9,7 +9,6 @@ from random import SystemRandom
 
 from controller.bootstrap.read import Deployment
 from controller.bootstrap.signer import Signers
-from controller.bootstrap.waiting import OnWaiting, until_answered
 from controller.core.decisions.account import assets_of
 from controller.core.effects import Alert, AlertKind
 from controller.runtime.drills.control import TestnetControl
@@ -23,11 +22,10 @@ from controller.telemetry.redact import Redactor
 from exchange.mexc.account_checks import Demands, check_account
 from exchange.mexc.client import MexcVenue
 from exchange.mexc.connect import VenueHost, open_feed, open_history, open_venue
-from exchange.mexc.provenance import Provenance, ask_provenance
+from exchange.mexc.market import MexcFeed
 from exchange.mexc.ratelimit import LockOut
 from exchange.mexc.reach import Reach
 from exchange.mexc.statements import StatementSource
-from exchange.model import SymbolRules
 from exchange.ports import Clock, MarketFeed, Venue, VenueName
 from policies.ramp import symbols_at
 from policies.stage import Environment, Stage
@@ -56,18 +54,12 @@ def _alert_lockout(alert: Callable[[Alert], object], name: VenueName, lockout: L
     alert(Alert(AlertKind.VENUE_LOCKOUT, f"the {name} venue has locked this address out", detail))
 
 
-async def open_feeds(
-    deployment: Deployment, hosts: dict[VenueName, VenueHost], clock: Clock, on_waiting: OnWaiting
-) -> tuple[dict[VenueName, MarketFeed], dict[VenueName, Provenance]]:
-    """Every venue's market feed, and the provenance that the venue states for its data; waits for a venue that is down."""
-    feeds: dict[VenueName, MarketFeed] = {}
-    provenance: dict[VenueName, Provenance] = {}
-    for name, host in hosts.items():
-        endpoint = endpoint_of(deployment.settings, name)
-        what = f"the {name} venue at {endpoint.rest_url}"
-        provenance[name] = await until_answered(partial(ask_provenance, endpoint), what, clock, on_waiting)
-        feeds[name] = open_feed(deployment.policy.symbols, endpoint, clock, SystemRandom(), provenance[name].source, host=host)
-    return feeds, provenance
+def open_feeds(deployment: Deployment, hosts: dict[VenueName, VenueHost], clock: Clock) -> dict[VenueName, MexcFeed]:
+    """Every venue's market feed, before the venue has said what its data is."""
+    return {
+        name: open_feed(deployment.policy.symbols, endpoint_of(deployment.settings, name), clock, SystemRandom(), host=host)
+        for name, host in hosts.items()
+    }
 
 
 def open_candles(
@@ -137,8 +129,3 @@ async def own_venues(
     async with AsyncExitStack() as stack:
         # An alert of another thread cannot be journalled: the inbox belongs to the event loop that is stuck.
         yield open_venues(deployment, open_hosts(deployment, alerts.decided, clock, stack), clock, signers)
-
-
-async def read_rules(venue: Venue, symbols: tuple[str, ...], clock: Clock, on_waiting: OnWaiting) -> dict[str, SymbolRules]:
-    """The venue's rules for each symbol; asks until the venue answers."""
-    return dict(await until_answered(lambda: venue.symbol_rules(symbols), f"the {venue.name} venue's rules", clock, on_waiting))

@@ -14,10 +14,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, computed_fie
 from controller.authority.command import MAX_SUBJECT, Digest, Reason
 from controller.console.alerts import AcknowledgedView, AlertView
 from controller.console.bot_keys import BotKeyView
+from controller.console.bot_view import BotView
 from controller.console.closed_symbols import ClosedSymbolView
 from controller.console.drills import DrillNeeded, DrillView
 from controller.console.flatten import FlattenView, WayOutView
 from controller.console.role import Role, StandbyView
+from controller.console.unreached_view import UnreachedView
 from controller.console.view import View
 from controller.console.watchdog_view import WatchdogView
 from controller.console.wording import instant
@@ -233,7 +235,8 @@ class StatusView(View):
     ``halt_reason`` are empty unless HALTED; ``guard_level`` and ``guard_reason`` are empty when no guard is broken. ``venue`` is
     absent when new orders go nowhere, ``source`` when there is no market data. ``ramp_steps`` is how many steps the policy has.
     ``standby`` is present when this is not the leader, ``watchdog`` when the settings have one. ``decided_ms_ago`` is the age of
-    the writer's last decided tick; above two seconds ``armed`` is false. ``eur_rate`` says which rate counts now, in words.
+    the writer's last decided tick; above two seconds ``armed`` is false. ``eur_rate`` says which rate counts now, in words. A
+    standby hears no ``bots``.
     """
 
     controller_id: str
@@ -273,6 +276,8 @@ class StatusView(View):
     unknown_orders: int
     unproven: tuple[str, ...] = ()
     coverage: CoverageView | None
+    bots: tuple[BotView, ...] = ()
+    unreached: tuple[UnreachedView, ...] = ()
     testnet: TestnetView | None = None
     counters: CountersView
     policy: PolicyView

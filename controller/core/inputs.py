@@ -31,6 +31,7 @@ from exchange.statement import Refused, Statement
 from policies.authority import Verb
 from policies.eur import RateSource
 from policies.guards import ClockOffset, Measured
+from policies.silence import Heard
 from policies.stage import Environment
 
 
@@ -220,13 +221,13 @@ class Tick:
     """Time passed, or a market moved.
 
     ``clock_offset_ms`` is per venue, and at most ``clock_uncertainty_ms`` from the truth; a venue whose clock was not measured
-    lately has none. ``clock_good`` is the last measurement by which the guard could judge, however old. ``bot_seen_at`` is the time
-    of the last request of a bot. ``accounts`` has the last reading of each account, ``testnet`` the testnet's last statement.
+    lately has none. ``clock_good`` is the last measurement by which the guard could judge, however old. ``bots`` says when
+    each bot was last heard. ``accounts`` has the last reading of each account, ``testnet`` the testnet's last statement.
     """
 
     markets: Mapping[VenueName, Market]
     clock_offset_ms: Mapping[VenueName, int] = field(default_factory=dict)
-    bot_seen_at: Millis | None = None
+    bots: Mapping[str, Heard] = field(default_factory=dict)
     clock_uncertainty_ms: Mapping[VenueName, int] = field(default_factory=dict)
     clock_good: Mapping[VenueName, Measured[ClockOffset]] = field(default_factory=dict)
     accounts: Mapping[VenueName, AccountRead] = field(default_factory=dict)

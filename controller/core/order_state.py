@@ -97,7 +97,7 @@ def settled_line(order: OrderState) -> list[object]:
     return written
 
 
-@lru_cache(maxsize=1 << 15)
+@lru_cache(maxsize=1 << 8)
 def _parse_settled(line: bytes) -> OrderState:
     order: OrderState = state_codec.read(OrderState, json.loads(line))
     return order

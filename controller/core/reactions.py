@@ -44,7 +44,7 @@ class Occurrence:
 _NO_ENTRY, _REDUCE, _CANCEL_ALL, _HALT = Level.NO_ENTRY, Level.REDUCE, Level.CANCEL_ALL, Level.HALT
 
 OCCURRENCES: tuple[Occurrence, ...] = (
-    Occurrence("bot-silent", "the bot is not heard of for 10 s", None),
+    Occurrence("bot-silent", "a bot is not heard for longer than its allowed silence", None),
     Occurrence("quote-old", "the newest quote is older than `quote_stale.no_entry_ms`", _NO_ENTRY, unseen=True),
     Occurrence("quote-older", "older than `quote_stale.cancel_ms`", _CANCEL_ALL, unseen=True),
     Occurrence("quote-oldest", "older than `quote_stale.halt_ms`", _HALT, unseen=True),

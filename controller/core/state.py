@@ -405,6 +405,14 @@ class State:
         """What every new client id begins with: a hash of the journal's first entry, so no other journal uses one of them."""
         return f"gh-{self.genesis[:16]}-"
 
+    def client_id(self, number: int) -> str:
+        """Our id of the order with this number: 30 characters of ``[a-z0-9-]``, deterministic, never used twice."""
+        return f"{self.order_prefix}{number:010d}"
+
+    def known_as(self, order: OrderState) -> int | str:
+        """How ``by_bot_id`` and ``Ledger.ids`` name an order: by its number, or by its id where an earlier version formed it."""
+        return order.number if order.client_id == self.client_id(order.number) else order.client_id
+
     @property
     def mode(self) -> Mode:
         """Whether one person or a team decides: the roster says so, and where it does not, the policy in force."""
@@ -456,8 +464,14 @@ class State:
 
     def first_of(self, bot: str, bot_client_id: str) -> str | None:
         """The client id of the first order that a bot sent under this id of its own."""
-        client_id: str | None = self.by_bot_id.get(bot_key(bot, bot_client_id))
-        return client_id
+        return self._client_id_of(self.by_bot_id.get(bot_key(bot, bot_client_id)))
+
+    def owner_of(self, venue: VenueName, order_id: str) -> str | None:
+        """The client id of the order that a venue's id names."""
+        return self._client_id_of(self.ledgers[venue].ids.get(order_id))
+
+    def _client_id_of(self, known_as: int | str | None) -> str | None:
+        return self.client_id(known_as) if isinstance(known_as, int) else known_as
 
     def ledger(self, venue: VenueName) -> Ledger:
         """One venue's account."""

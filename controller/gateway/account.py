@@ -70,6 +70,16 @@ class AccountViews:
         """``uid``: a number made of the bot's name, the same after every start. It is no account of MEXC."""
         return uid_json(str(int.from_bytes(sha256(call.bot.encode()).digest()[:5])))
 
+    async def heartbeat(self, call: Call) -> object:
+        """``heartbeat``: how long the bot may say nothing, and whether it counts as connected. The request itself is heard."""
+        found = self._port.liveness(call.bot)
+        return {
+            "bot": call.bot,
+            "live": found is not None and found.live,
+            "silenceMaxMs": None if found is None else found.allowed_ms,
+            "serverTime": self._port.now(),
+        }
+
     async def mx_deduction(self, call: Call) -> object:  # noqa: ARG002
         """``mxDeduct/enable``: off, because a fee in MX halts (``core.decisions.fee_assets``)."""
         return mx_deduct_json(enabled=False, at=self._port.now())

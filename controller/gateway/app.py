@@ -18,17 +18,18 @@ from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
 from controller.gateway.account import AccountViews
-from controller.gateway.differences import REFUSED, why_not
+from controller.gateway.differences import HEARTBEAT, REFUSED, why_not
 from controller.gateway.limits import GatewayLimits
 from controller.gateway.market import MarketViews
 from controller.gateway.orders import OrderDesk, batch_size
 from controller.gateway.port import BotKeys, GatewayPort
 from controller.gateway.requests import Authenticator, Call, Lane, RequestHead, Shown, read_body, read_head, read_params
 from controller.gateway.throttled import Throttled
-from controller.serving.guarded import vouch
+from controller.serving.guarded import signer_of, vouch
 from controller.serving.throttle import Throttle
 from exchange.errors import GatehouseError
 from exchange.wire.errors import ErrorCode, WireError, WireRefusal, dump_json, refuse
+from policies.silence import HeardBy
 
 _API = "/api/v3/"
 _ALWAYS = frozenset({_API + "ping", _API + "time"})
@@ -107,7 +108,7 @@ class Gateway:
         try:
             request = read_head(scope, self._limits)
             endpoint = self._endpoint(request, scope.get("raw_path"))
-            call = await self._admit(request, endpoint, receive)
+            call = await self._admit(request, endpoint, scope, receive)
             if call.bot:
                 vouch(scope, call.bot)
             value = await endpoint.answer(call)
@@ -134,9 +135,11 @@ class Gateway:
             raise WireRefusal(WireError(405, f"{request.method} is not allowed here.", 405))
         raise _not_found("No such endpoint.")
 
-    async def _admit(self, request: RequestHead, endpoint: Endpoint, receive: Receive) -> Call:
+    async def _admit(self, request: RequestHead, endpoint: Endpoint, scope: Scope, receive: Receive) -> Call:
         now = self._port.now()
         if endpoint.lane in {Lane.PUBLIC, Lane.HISTORY}:
+            if signer := signer_of(scope):
+                self._port.heard_from(signer, HeardBy.MARKET_DATA)
             self._debit(self._unsigned, request.address)
             if endpoint.lane is Lane.HISTORY:
                 self._debit(self._history, request.address)
@@ -150,6 +153,8 @@ class Gateway:
             # Requests without a proven signature count per address, so that no one else can use up a bot's own rate limit.
             self._debit(self._unsigned, request.address)
             raise
+        # Before the rates: a bot that sends too much is not silent.
+        self._port.heard_from(call.bot, HeardBy.HEARTBEAT if request.path == HEARTBEAT else HeardBy.REQUEST)
         self._debit(self._lanes[endpoint.lane], call.bot)
         if (more := endpoint.weigh(call) - 1) > 0:
             self._debit(self._lanes[endpoint.lane], call.bot, more)
@@ -204,8 +209,11 @@ def endpoints(port: GatewayPort) -> Mapping[tuple[str, str], Endpoint]:
         ("GET", "mxDeduct/enable"): Endpoint(Lane.QUERY, account.mx_deduction),
         ("GET", "capital/config/getall"): Endpoint(Lane.QUERY, account.currencies),
     }
-    contracts = {("GET", "/api/v1/contract/detail"): Endpoint(Lane.PUBLIC, account.contracts)}
-    return MappingProxyType({(method, _API + path): endpoint for (method, path), endpoint in table.items()} | contracts)
+    others = {
+        ("GET", "/api/v1/contract/detail"): Endpoint(Lane.PUBLIC, account.contracts),
+        ("GET", HEARTBEAT): Endpoint(Lane.QUERY, account.heartbeat),
+    }
+    return MappingProxyType({(method, _API + path): endpoint for (method, path), endpoint in table.items()} | others)
 
 
 def _not_found(message: str) -> WireRefusal:

@@ -34,6 +34,7 @@ CODE_OF_RULE: Mapping[str, ErrorCode] = MappingProxyType(
         "order-notional": ErrorCode.ABOVE_MAXIMUM,
         "price-collar": ErrorCode.PRICE_OUT_OF_RANGE,
         "order-rate": ErrorCode.TOO_MANY_REQUESTS,
+        "unknown-order": ErrorCode.TOO_MANY_REQUESTS,
         "open-orders": ErrorCode.TOO_MANY_OPEN_ORDERS,
         "balance": ErrorCode.INSUFFICIENT_POSITION,
         "exposure": ErrorCode.MAX_POSITION,

@@ -10,6 +10,9 @@ from types import MappingProxyType
 
 API = "/api/v3/"
 
+HEARTBEAT = "/gatehouse/v1/heartbeat"
+"""The one endpoint that MEXC does not have: a bot that has nothing to ask says that it is there."""
+
 _STREAMS = "there are no streams here. Poll GET /api/v3/openOrders and GET /api/v3/myTrades."
 _MONEY = "withdrawals and transfers do not exist here, by design: a bot's key can only trade."
 _GROUPS = "groups against self-trades belong to the account's owner."
@@ -84,6 +87,7 @@ _DIFFERS = {
     "GET mxDeduct/enable": "always off: a fee in MX halts",
     "GET capital/config/getall": "an empty list: clients ask for it on start",
     "GET /api/v1/contract/detail": "an empty list: clients ask for it on start",
+    f"GET {HEARTBEAT}": "gatehouse's own: whether the bot is connected, and how long it may be silent; see [below](#silence)",
 }
 
 

@@ -11,6 +11,7 @@ sent none. Orders and fills are ``exchange.model`` values: ``order_id`` is the `
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Protocol
@@ -19,6 +20,7 @@ from exchange.model import Balance, Fill, MarketTrade, Millis, OrderReport, Orde
 from exchange.wire.market import DayTicker, KlineQuery
 from exchange.wire.orders import NewOrder, StpMode
 from policies.limit_types import Deny
+from policies.silence import BotLiveness, HeardBy
 
 DepthView = tuple[int, list[tuple[Decimal, Decimal]], list[tuple[Decimal, Decimal]]]
 """``(version, bids, asks)``, each level ``(price, quantity)``, best first; as ``exchange.ports.MarketFeed.depth``."""
@@ -198,6 +200,18 @@ class GatewayPort(Protocol):
 
     async def average_price(self, symbol: str) -> Decimal:
         """The mean price of five minutes on that market. Raises as ``candles``."""
+        ...
+
+    def heard_from(self, bot: str, by: HeardBy) -> None:
+        """A proven bot was heard now. The gateway reports every sign of it here, and only here."""
+        ...
+
+    def connected(self, bot: str) -> AbstractContextManager[None]:
+        """A proven bot has an open stream for as long as the context lasts. Its server has to end a stream that is dead."""
+        ...
+
+    def liveness(self, bot: str) -> BotLiveness | None:
+        """Whether the bot counts as connected now; ``None`` before a policy is in force."""
         ...
 
     def now(self) -> Millis:

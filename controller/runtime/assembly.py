@@ -234,7 +234,7 @@ class Assembly:
             still_open=lambda venue: sum(1 for order in self._open_on(venue) if order.status in _IN_FLIGHT),
             working=lambda venue: sum(1 for order in self._open_on(venue) if order.working),
             trades_on=self._trades_on,
-            owner=lambda venue, order_id: self.writer.state.ledger(venue).ids.get(order_id),
+            owner=lambda venue, order_id: self.writer.state.owner_of(venue, order_id),  # noqa: PLW0108 - of the state at the time
             strangers=self._strangers,
             read_account=lambda venue: self._sweepers[venue].look_now(),
             on_refused=self._rules.refused,

@@ -11,7 +11,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from controller.serving.acceptor import Acceptor
 
-_VOUCH = "vouch"
+_VOUCH, _SIGNER = "vouch", "signer"
 
 
 class _Wait(Enum):
@@ -41,6 +41,12 @@ def vouch(scope: Scope, signer: str) -> None:
         said(signer)
 
 
+def signer_of(scope: Scope) -> str:
+    """Who signed the requests of this connection so far; empty where nobody or several did."""
+    signer = scope.get("state", {}).get(_SIGNER)
+    return signer() if signer is not None else ""
+
+
 class GuardedProtocol(HttpToolsProtocol):
     """HTTP/1.1 in which every wait for the client has an end: for a head, a body, the next request, and the reading of an answer.
 
@@ -53,6 +59,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super().__init__(**options)
         self.address = ""
         self.proven = ""
+        self._shared = False
         self.waiting_since: float | None = None
         self._waits: _Wait | None = None
         self._deadline: asyncio.TimerHandle | None = None
@@ -107,6 +114,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self._parsing = _Wait.HEAD
         self.scope["state"][_VOUCH] = self._vouch
+        self.scope["state"][_SIGNER] = self._signer
 
     def on_headers_complete(self) -> None:
         """The head is complete. A target that is not a path is answered with 404."""
@@ -143,7 +151,11 @@ class GuardedProtocol(HttpToolsProtocol):
         self._note()
 
     def _vouch(self, signer: str) -> None:
+        self._shared = self._shared or self.proven not in {"", signer}
         self.proven = signer
+
+    def _signer(self) -> str:
+        return "" if self._shared else self.proven
 
     def _note(self) -> None:
         if not self._open:

@@ -84,12 +84,21 @@ class Engine:
         for symbol_rules in rules.values():
             _require_exact(symbol_rules)
         self.rules = dict(rules)
+        self._model = model
+        self._related = related
         self._duplicates = duplicates
         self._accounts: dict[str, LedgerAccount] = {}
         self._registry = Registry(seed, ids)
         self._settlement = Settlement(self._accounts, self._registry, QuoteFees() if fees is None else fees)
         self._markets = {symbol: VenueMarket(one, model, self._settlement, related) for symbol, one in rules.items()}
         self._sequence = 0
+
+    def list_symbol(self, rules: SymbolRules) -> None:
+        """Trade one more symbol from now on. A symbol that is listed keeps its market and the rules it has."""
+        if rules.symbol not in self.rules:
+            _require_exact(rules)
+            self.rules[rules.symbol] = rules
+            self._markets[rules.symbol] = VenueMarket(rules, self._model, self._settlement, self._related)
 
     def open_account(self, name: str, balances: Mapping[str, Decimal], at: Millis) -> list[EngineEvent]:
         """Create an account, or add to the account of that name. Raises ``UsageError`` for an invalid amount."""

@@ -82,6 +82,10 @@ class MexcFeed:
         """Where the data comes from."""
         return self._source
 
+    def declare(self, source: DataSource) -> None:
+        """The venue said only now where its data comes from."""
+        self._source = source
+
     def quote(self, symbol: str) -> Quote | None:
         """Best prices, or ``None`` while the book is missing, gapped or crossed. Raises ``UsageError`` for another symbol."""
         self._thread.check()

@@ -52,9 +52,13 @@ class MockVenue:
         seed: int,
         ids: str = "",
     ) -> None:
-        """``ids`` names what no other venue has, so that its order and trade ids are its own; empty: they are the seed's."""
+        """``rules`` may gain symbols later, when its venue has been reached.
+
+        ``ids`` names what no other venue has, so that its order and trade ids are its own; empty: they are the seed's.
+        """
         self._feed = feed
         self._clock = clock
+        self._rules = rules
         self._engine = Engine(rules, FillModel.PESSIMISTIC, seed, ids=ids)
         self._engine.open_account(_ACCOUNT, balances, clock.now())
         self._versions: dict[str, int | None] = {}
@@ -74,6 +78,8 @@ class MockVenue:
 
     def follow(self) -> None:
         """Bring the engine up to the feed's present state."""
+        for rules in self._rules.values():
+            self._engine.list_symbol(rules)
         for symbol in self._engine.rules:
             self._follow_trades(symbol)
             self._follow_depth(symbol)

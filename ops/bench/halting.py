@@ -13,6 +13,7 @@ from pathlib import Path
 from threading import Event
 
 from controller.authority.keys import generate_key
+from controller.core import event_codec
 from controller.core import inputs as i
 from controller.core.compact_map import CompactMap
 from controller.core.events import FillBooked, OrderAdmitted
@@ -20,7 +21,8 @@ from controller.core.order_state import settled_line
 from controller.journal.chain import Head, genesis_hash
 from controller.journal.merkle import MerkleTree
 from controller.journal.sqlite import open_journal
-from controller.runtime.followers.recent import KEEP_FILLS, RecentHistory
+from controller.runtime.followers.kept import KeptFill, SavedOrders
+from controller.runtime.followers.recent import KEEP_FILLS, KEEP_ORDERS, RecentHistory
 from controller.runtime.loop.inbox import Inbox, InboxFull
 from controller.runtime.loop.permit import PermitOffice
 from controller.runtime.loop.writer import CommittedBatch, Writer
@@ -31,7 +33,7 @@ from exchange.ports import VenueName
 from ops.bench.measure import Contest, Figures, Goal, Line, Round, percentile
 from policies.stage import Stage
 from policies.values import replace
-from tests.support.desk import Desk
+from tests.support.desk import SYMBOL, Desk
 
 _BREACHES, _ORDERS_BEFORE, _ORDERS_PER_SECOND = 25, 30, 500
 _SETTLED = 100_000
@@ -77,7 +79,7 @@ async def breach(desk: Desk, path: Path, beside: Callable[[Event], object] | Non
         await asyncio.sleep(_ORDERS_BEFORE / _ORDERS_PER_SECOND)
         stale = desk.market(age_ms=_STALE_MS)
         markets = {VenueName.TESTNET: stale, VenueName.LIVE: stale}
-        inbox.fact(i.Tick(markets, dict.fromkeys(VenueName, 3), desk.now), clock.monotonic_ns())
+        inbox.fact(i.Tick(markets, dict.fromkeys(VenueName, 3), desk.heard()), clock.monotonic_ns())
         while writer.halt_clock is None:  # noqa: ASYNC110 - the latch has no event to wait for
             await asyncio.sleep(0.001)
         await asyncio.sleep(0.01)
@@ -114,8 +116,8 @@ class _Saving:
             orders, ids = orders.put(name, settled), ids.put(name, name)
         self._state = replace(desk.state, settled=orders, by_bot_id=ids)
         history, fill = RecentHistory(), next(event for event, _ in desk.journal if isinstance(event, FillBooked))
-        history.order_ids.extend(names)
-        history.fills.extend((fill, desk.now) for _ in range(KEEP_FILLS))
+        history.orders.restore(SavedOrders(_SETTLED, (desk.now,) * KEEP_ORDERS, (0,) * KEEP_ORDERS, (("demo-bot", SYMBOL),)))
+        history.fills.extend([KeptFill.of(fill, event_codec.encode(fill))] * KEEP_FILLS)
         self._saved = history.saved()
         self._tree = MerkleTree()
         for number in range(desk.state.seq):

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from controller.gateway.app import endpoints
-from controller.gateway.differences import DIFFERS, REFUSED
+from controller.gateway.differences import DIFFERS, HEARTBEAT, REFUSED
 from controller.gateway.requests import Lane
 from controller.runtime.venues.candle_pages import FRESH_MS, HEAD_AGE_MS, SETTLE_MS
 from controller.runtime.venues.candles import MOST_LOOKED, MOST_PAGES
 from exchange.mexc.ratelimit import HISTORY_PER_WINDOW, QUERIES_KEPT
 from exchange.wire.market import KLINES_MAX, Interval
+from policies.floors import SILENCE_CEILING_MS
+from policies.silence import SILENCE_FLAT_MS, SILENCE_WITH_ORDERS_MS
 
 _NO_KEY = frozenset({Lane.PUBLIC, Lane.HISTORY})
 _INTERVALS = ", ".join(f"`{one.value}`" for one in Interval if one is not Interval.HOUR8)
@@ -68,6 +70,29 @@ All bots share one cache of {MOST_PAGES} pages. For each symbol and interval one
 look-ups. So bots that ask for candles delay no order, no cancel and no sweep.
 """
 
+_SILENCE = f"""
+## Silence
+
+Time counts as covered only while every bot that counts is connected: the bots of `[[bots]]` in the policy or, where it names none,
+every bot with a gateway key; and any bot with an open order (ADR [55](adr/0055-a-quiet-bot-is-not-a-disconnected-bot.md)). A bot is
+connected while one of its streams is open, and for its allowed silence after it was last heard. It is heard by
+
+- any request with a valid signature, also one that is refused;
+- `GET {HEARTBEAT}`, signed like any other request, for a bot that has nothing to ask. The answer is
+  `{{"bot", "live", "silenceMaxMs", "serverTime"}}`;
+- a request for market data on the connection that carried its last signed request. Where requests of two bots came over one
+  connection, as behind some proxies, market data counts for neither.
+
+| the policy says | allowed silence |
+|---|---|
+| `silence_max_ms` for this bot | that, with open orders and without; in production at most {SILENCE_CEILING_MS // 1000} s |
+| nothing, and the bot has an open order | {SILENCE_WITH_ORDERS_MS // 1000} s |
+| nothing, and it has none | {SILENCE_FLAT_MS // 1000} s |
+
+A silent bot pauses the coverage and is shown in `gatehouse status`; nothing is cancelled and nothing halts. After a start every
+bot is unheard until it says something.
+"""
+
 _BALANCES = """
 ## Balances
 
@@ -99,4 +124,4 @@ def gateway() -> str:
         for (method, path), one in served
     ]
     refused = [f"| {method} `{path}` | {why} |\n" for (method, path), why in sorted(REFUSED.items(), key=lambda one: one[0][::-1])]
-    return "".join([_HEAD, *rows, _REFUSED, *refused, _CANDLES, _BALANCES, _CONTENT_TYPE])
+    return "".join([_HEAD, *rows, _REFUSED, *refused, _CANDLES, _SILENCE, _BALANCES, _CONTENT_TYPE])

@@ -13,7 +13,8 @@ import pytest
 from controller.core import events as e
 from controller.core.decisions import cuts, sweeps
 from controller.runtime.venues.reconcile import Sweeper
-from exchange.model import Fill
+from exchange.model import Fill, OrderIntent, OrderStatus
+from policies.schema import UnknownOrder
 from policies.stage import Stage
 from tests.support.busy_venue import EVERY_S, BusyVenue, Pace, busy_desk
 from tests.support.counting import Counted
@@ -90,6 +91,27 @@ def test_a_trade_that_the_venue_never_tells_is_found() -> None:
     late = [found for reading, found in busy.compared if reading.started_at >= fill.at]
     assert any(found is not None and found.breaks for found in late[:WITHIN])
     assert busy.desk.state.position.stage is Stage.HALTED
+
+
+LOST_PACES = {name: pace for name, pace in PACES.items() if name != "every answer takes 2 s"}
+
+
+@pytest.mark.parametrize("pace", proven(LOST_PACES, short=SHORT))
+def test_a_lost_order_of_a_bot_that_never_pauses_is_proven_absent(pace: Pace) -> None:
+    lost: list[str] = []
+
+    def lose(intent: OrderIntent) -> bool:
+        """Lose the first order after five seconds."""
+        if lost or busy.clock.now() < START + 5_000:
+            return False
+        lost.append(intent.client_id)
+        return True
+
+    busy = BusyVenue(6, pace, busy_desk(UnknownOrder(max_age_ms=60_000)), loses=lose)
+    busy.run(80, ticks=True)
+    assert busy.desk.state.position.stage is Stage.MOCK, busy.desk.state.halt_reason
+    assert busy.desk.state.orders[lost[0]].status is OrderStatus.REJECTED
+    assert busy.admitted > busy.asked * 2 / 3
 
 
 # The same story with a broken product: each of these has to be noticed.

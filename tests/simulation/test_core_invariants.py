@@ -267,7 +267,7 @@ class Deployment(RuleBasedStateMachine):
         desk = self.desk
         desk.price = (desk.price * (10_000 + move) / 10_000).quantize(D("0.01"))
         market = desk.market(age_ms=age_ms, quoted=quoted)
-        self.give(i.Tick({VenueName.TESTNET: market, VenueName.LIVE: market}, dict.fromkeys(VenueName, offset), desk.now))
+        self.give(i.Tick({VenueName.TESTNET: market, VenueName.LIVE: market}, dict.fromkeys(VenueName, offset), desk.heard()))
 
     @rule(seconds=st.sampled_from((3, 6)))
     def live_quietly(self, seconds: int) -> None:

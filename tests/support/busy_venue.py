@@ -17,19 +17,22 @@ from typing import Any, cast
 from controller.core import events as e
 from controller.core import inputs as i
 from controller.core.decisions.draft import Admitted
-from controller.core.effects import Cancel, CancelAll, LookUp, Place
+from controller.core.effects import Cancel, CancelAll, LookUp, Place, ReadAccount
 from controller.core.order_state import AT_THE_VENUE
+from controller.runtime.loop.schedule import TICK_EVERY_S
 from controller.runtime.venues.reconcile import Sweeper
 from controller.runtime.venues.strangers import Strangers
 from exchange.model import Balance, Fill, Millis, OrderIntent, OrderReport, OrderStatus, Side
-from exchange.ports import Ack, VenueName
+from exchange.ports import Ack, Unknown, VenueName
 from exchange.wire.numbers import whole_second
+from policies.schema import UnknownOrder
 from tests.support.desk import SYMBOL, D, Desk, demo_policy
 from tests.support.desk_parts import RULES
 from tests.support.virtual_time import VirtualClock, VirtualTimeLoop, run_in_virtual_time
 
 MOCK = VenueName.MOCK
 EVERY_S = 3.0
+LOST_AFTER_S = 5
 STEP = D("0.000001")
 
 
@@ -59,12 +62,13 @@ class _Order:
         return D(0) if self.dead else self.intent.quantity - self.executed
 
 
-def busy_desk() -> Desk:
+def busy_desk(unknown: UnknownOrder | None = None) -> Desk:
     """A deployment at MOCK with room for a bot that sends ten orders a second to a slow venue."""
     policy = demo_policy()
+    guards = policy.guards if unknown is None else policy.guards.model_copy(update={"unknown_order": unknown})
     limits = policy.limits.model_copy(update={"open_orders_max": 200})
     caps = policy.caps.model_copy(update={"testnet": D(1_000)})
-    return Desk(policy.model_copy(update={"limits": limits, "caps": caps}), usdt="10000", btc="0.01").arm()
+    return Desk(policy.model_copy(update={"limits": limits, "caps": caps, "guards": guards}), usdt="10000", btc="0.01").arm()
 
 
 @dataclass
@@ -82,6 +86,8 @@ class BusyVenue:
     """Which orders the lists show."""
     on_trade: Callable[[Fill], bool] = lambda _: True
     """Which trades the venue tells of. What it does not tell of is in its balances all the same."""
+    loses: Callable[[OrderIntent], bool] = lambda _: False
+    """Which orders never arrive, while nobody learns of it."""
 
     def __post_init__(self) -> None:
         self.loop = VirtualTimeLoop()
@@ -91,6 +97,7 @@ class BusyVenue:
         self.trades: list[Fill] = []
         self.totals = {asset: one.total for asset, one in self.desk.balances(MOCK).items()}
         self._stream_at = 0.0
+        self.sweep_soon: Callable[[], None] = lambda: None
 
     # What the venue answers
 
@@ -222,8 +229,13 @@ class BusyVenue:
         for effect in decision.effects:
             way = self.dice.uniform(*self.pace.order)
             match effect:
+                case Place() if self.loses(effect.intent):
+                    lost = i.PlacementAnswered(effect.intent.client_id, Unknown("no answer"))
+                    self.loop.call_later(LOST_AFTER_S, self._give, lost)
                 case Place():
                     self.loop.call_later(way, self._arrive, effect.intent)
+                case ReadAccount():
+                    self.sweep_soon()
                 case Cancel():
                     self.loop.call_later(way, self._cancel, effect.client_id)
                 case CancelAll():
@@ -273,8 +285,17 @@ class BusyVenue:
         for old in ours[:-8] or (ours[:1] if number % 5 == 0 else ()):
             self._give(i.CancelAsked("demo-bot", old.client_id))
 
-    def run(self, seconds: float, *, then: Callable[[], None] = lambda: None, at_s: float = 0) -> None:
-        """Trade for so long without a pause, and sweep as the controller does. Do ``then`` after ``at_s``."""
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_EVERY_S)
+            self.desk.now = self.clock.now()
+            self._give(self.desk.seen())
+
+    def run(self, seconds: float, *, then: Callable[[], None] = lambda: None, at_s: float = 0, ticks: bool = False) -> None:
+        """Trade for so long without a pause, and sweep as the controller does. Do ``then`` after ``at_s``.
+
+        With ``ticks`` unknown orders are looked up and guards judge, as in the controller.
+        """
         sweeper = Sweeper(
             cast("Any", self),
             symbols=(SYMBOL,),
@@ -286,10 +307,14 @@ class BusyVenue:
             strangers=Strangers(lambda: self.desk.state),
         )
 
+        self.sweep_soon = sweeper.sweep_soon
+
         async def work() -> None:
             self.loop.call_later(at_s, then)
-            sweeping = asyncio.create_task(sweeper.run())
+            beside = [asyncio.create_task(sweeper.run())]
+            beside += [asyncio.create_task(self._tick())] if ticks else []
             await self._bot(seconds)
-            sweeping.cancel()
+            for task in beside:
+                task.cancel()
 
         run_in_virtual_time(work(), self.loop)

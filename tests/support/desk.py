@@ -46,6 +46,7 @@ from policies.document import Policy, canonical_bytes, load_policy
 from policies.guards import ClockOffset, Measured
 from policies.numbers import text
 from policies.ramp import cap_eur, symbols_at
+from policies.silence import Heard, HeardBy
 from policies.stage import Environment, Stage
 from tests.support.desk_parts import RULES, grown
 
@@ -162,9 +163,13 @@ class Desk:
             markets={VenueName.TESTNET: market, VenueName.LIVE: market},
             clock_offset_ms=dict.fromkeys(VenueName, 3),
             clock_good=dict.fromkeys(VenueName, Measured(ClockOffset(3, 0), self.now)),
-            bot_seen_at=self.now,
+            bots=self.heard(),
             accounts=dict(self.read),
         )
+
+    def heard(self, *, ago_ms: int = 0) -> dict[str, Heard]:
+        """Every bot with a key was last heard so long ago."""
+        return {one.bot: Heard(Millis(self.now - ago_ms), HeardBy.REQUEST) for one in self.state.bot_keys.values()}
 
     def tick(self, *, age_ms: int = 0, quoted: bool = True) -> Decision:
         return self.give(self.seen(age_ms=age_ms, quoted=quoted))

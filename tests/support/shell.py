@@ -80,4 +80,4 @@ class Shell:
 
 def tick(shell: Shell) -> i.Tick:
     market = shell.desk.market()
-    return i.Tick({VenueName.TESTNET: market, VenueName.LIVE: market}, dict.fromkeys(VenueName, 3), shell.desk.now)
+    return i.Tick({VenueName.TESTNET: market, VenueName.LIVE: market}, dict.fromkeys(VenueName, 3), shell.desk.heard())

@@ -108,7 +108,8 @@ def _not_there(name: VenueName, venue: VenueSettings, directory: Path) -> str:
     if not venue.rest.startswith(_LOOPBACK):
         return (
             f"Check this machine's network with `curl {venue.rest}/api/v3/time`. If that answers on another machine, look at DNS "
-            "and the firewall here; if it answers nowhere, see MEXC's status page."
+            "and the firewall here; if it answers nowhere, see MEXC's status page. `gatehouse run` starts without it below "
+            "LIVE_€10; no step to real money is possible until it answers."
         )
     port = venue.rest.rpartition(":")[2].strip("/")
     accounts = accounts_file(directory, name)

@@ -82,6 +82,8 @@ def _rows(view: StatusView, directory: Path) -> list[tuple[str, Text | Table | s
         ("equity", f"{_amount(view.equity_eur)} EUR, today {_amount(view.day_pnl_eur)}, net {_amount(view.net_pnl_eur)}"),
     ]
     rows += _evidence(view)
+    rows += [("bot", Text(one.line, "" if one.live or not one.counts else "yellow")) for one in view.bots]
+    rows += [("unreached", Text(one.line, "bold yellow")) for one in view.unreached]
     if view.quote is not None:
         rows.append(("market", f"{view.quote.symbol} {view.quote.bid} / {view.quote.ask}, {view.quote.age_ms} ms old"))
     count = view.counters

@@ -16,6 +16,11 @@ answer every query with an old state, all at once. So all of these proofs are ne
    nothing, because a frozen one answers them too. A bot may cancel its orders sooner than the next reading, so one is asked for as
    soon as it would have something to show.
 
+A bot that never pauses leaves no moment in which its account stands still for the length of a reading. So ``STILL_AFTER_MS`` after
+the horizon, if no reading completed the proof though the venue has something younger to show, new buys wait for ``STILL_FOR_MS``
+while the account is read. If that was not enough, all of a bot's orders wait from ``ALL_AFTER_MS`` on, until the proof is there or
+the guard halts, which would take no sales at all. Cancels never wait, and neither does what gatehouse sells itself.
+
 Without the fourth proof nothing is released where orders can be admitted, and ``guards.unknown_order`` halts the deployment. What
 remains are lost orders that reserve the rest of the cap while nothing else trades: the venue then has nothing younger to show, and
 the halt is the right end. A cancel of an older order shows nothing: an answer from before that order looks the same. Where none can
@@ -34,13 +39,20 @@ from controller.core.decisions.draft import Draft
 from controller.core.decisions.whose import find
 from controller.core.effects import ReadAccount
 from controller.core.inputs import AccountRead
-from controller.core.order_state import AT_THE_VENUE, ZERO, OrderState
+from controller.core.order_state import AT_THE_VENUE, IN_FLIGHT, ZERO, OrderState
 from controller.core.state import State
 from exchange.model import Millis, OrderReport, OrderStatus, Side
 from exchange.ports import VenueName
 from exchange.wire.errors import ErrorCode
 from exchange.wire.signing import DEFAULT_RECV_WINDOW
+from policies.limit_types import Deny
 from policies.schema import Policy
+
+UNKNOWN_ORDER = "unknown-order"
+"""The rule that denies orders for a few seconds, so that the account stands still while it is read."""
+
+STILL_AFTER_MS, STILL_FOR_MS, ALL_AFTER_MS = 5_000, 5_000, 15_000
+"""From the horizon on. The orders of the time before show that a reading is new."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +100,53 @@ def read_if_it_proves(draft: Draft, venue: VenueName) -> None:
     shown = [order for order in orders if order.status in AT_THE_VENUE and not order.cancel_requested]
     if any(order.admitted_at >= horizon for order in shown for horizon in horizons):
         draft.do(ReadAccount(venue))
+
+
+def makes_wait(state: State, side: Side, now: Millis) -> Deny | None:
+    """The denial of a bot's new order while an order's absence is being proven on the venue in use. ``orders`` calls it."""
+    still = _stillness(state, now)
+    if still is None or (side is Side.SELL and still.sales_pass):
+        return None
+    return Deny(
+        UNKNOWN_ORDER,
+        "one order without an outcome",
+        "none",
+        f"the outcome of {still.order.client_id} is not known, and the account is read while no order changes it",
+        "Send the order again in 5 s; `gatehouse status` says what the proof still lacks.",
+    )
+
+
+def read_standing_still(draft: Draft) -> None:
+    """Have the account read again and again while orders wait for it. ``ticks`` calls it."""
+    still = _stillness(draft.after, draft.now)
+    if still is not None:
+        draft.do(ReadAccount(still.order.venue))
+
+
+@dataclass(frozen=True, slots=True)
+class _Stillness:
+    """An order whose absence only a reading can prove, and whether sales pass meanwhile."""
+
+    order: OrderState
+    sales_pass: bool
+
+
+def _stillness(state: State, now: Millis) -> _Stillness | None:
+    policy, venue = state.policy, state.venue
+    if policy is None or venue is None:
+        return None
+    looked_up = [order for order in state.open_on(venue) if _looked_up_enough(order, policy)]
+    oldest = min(looked_up, key=lambda order: _horizon(order, policy), default=None)
+    since = 0 if oldest is None else now - _horizon(oldest, policy)
+    if oldest is None or since < STILL_AFTER_MS or STILL_AFTER_MS + STILL_FOR_MS <= since < ALL_AFTER_MS:
+        return None
+    return _Stillness(oldest, sales_pass=since < ALL_AFTER_MS) if _has_younger(state, venue, _horizon(oldest, policy)) else None
+
+
+def _has_younger(state: State, venue: VenueName, horizon: int) -> bool:
+    """Whether an order that was admitted after the horizon reached the venue: what an account that stands still can show."""
+    admitted = sum(at >= horizon for at in state.admissions)
+    return admitted > sum(order.admitted_at >= horizon and order.status in IN_FLIGHT for order in state.open_on(venue))
 
 
 def missing_proof(state: State, order: OrderState, now: Millis) -> str:

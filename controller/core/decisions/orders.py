@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from controller.core import events as e
-from controller.core.decisions import moves, reused_ids
+from controller.core.decisions import absence, moves, reused_ids
 from controller.core.decisions.account import account_view
 from controller.core.decisions.bot_keys import usable
 from controller.core.decisions.draft import Admitted, Draft, Repeated, Reply
@@ -56,7 +56,8 @@ def order_requested(draft: Draft, request: OrderRequested) -> Reply:
         reused = reused_ids.refusal(state.orders[first], request, state.position.stage)
         return Repeated(first) if reused is None else _deny(draft, request, reused)
     policy, venue = state.policy, state.venue
-    if (denial := _denies_every_order(state, request)) is not None or policy is None:
+    denial = _denies_every_order(state, request) or absence.makes_wait(state, request.intent.side, draft.now)
+    if denial is not None or policy is None:
         return _deny(draft, request, denial or _not_armed("no policy is in force"))
     intent = replace(request.intent, client_id=next_client_id(state))
     context = LimitContext(

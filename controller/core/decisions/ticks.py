@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from controller.core import events as e
-from controller.core.decisions import attestation, closed_symbols, commands, drills, flatten, guards, rates
+from controller.core.decisions import absence, attestation, bot_liveness, closed_symbols, commands, drills, flatten, guards, rates
 from controller.core.decisions.account import equity_eur, exposure
 from controller.core.decisions.draft import Draft
 from controller.core.decisions.sweeps import arm_when_reconciled
@@ -14,10 +16,9 @@ from exchange.model import Millis, OrderStatus
 from exchange.ports import VenueName
 from policies.exposure import Exposure, MissingInput, at_rate
 from policies.schema import Policy
+from policies.silence import Heard
 
 SAMPLE_EVERY_MS = 1000
-BOT_SILENT_MS = 10_000
-"""A bot that sends no request for this long counts as disconnected, and the time does not count as covered."""
 
 
 def tick(draft: Draft, input_: Tick) -> None:
@@ -26,6 +27,7 @@ def tick(draft: Draft, input_: Tick) -> None:
     for order in draft.after.open.values():
         if order.status is OrderStatus.UNKNOWN:
             draft.do(LookUp(order.venue, order.symbol, order.client_id, order.admitted_at))
+    absence.read_standing_still(draft)
     policy, venue = draft.after.policy, draft.after.watched
     if policy is not None and venue is not None:
         market = input_.markets.get(market_of(venue))
@@ -53,7 +55,7 @@ def _sample(draft: Draft, policy: Policy, venue: VenueName, market: Market, inpu
         return
     worst = exposure(state, policy, venue, market.quotes, market.rules, now)
     judged = attestation.judge(state, policy, input_, now) if venue in attestation.SIMULATED else None
-    why = _uncovered(state, policy, venue, market, input_.bot_seen_at, now)
+    why = _uncovered(state, policy, venue, market, input_.bots, now)
     if judged is not None and attestation.needs_attestation(policy, venue):
         why = why or attestation.refusal(judged)
     first = market.quotes.get(policy.symbols[0])
@@ -77,7 +79,7 @@ def _sample(draft: Draft, policy: Policy, venue: VenueName, market: Market, inpu
     )
 
 
-def _uncovered(state: State, policy: Policy, venue: VenueName, market: Market, bot_seen_at: Millis | None, now: Millis) -> str:
+def _uncovered(state: State, policy: Policy, venue: VenueName, market: Market, bots: Mapping[str, Heard], now: Millis) -> str:
     limit = policy.limits.quote_max_age_ms
     for symbol in policy.symbols:
         quote = market.quotes.get(symbol)
@@ -91,7 +93,7 @@ def _uncovered(state: State, policy: Policy, venue: VenueName, market: Market, b
         return state.not_armed_because or "not armed"
     if not state.ledger(venue).clean:
         return "reconciliation is not clean"
-    return _unseen(state) or drills.withholds_orders(state) or _bot_silent(bot_seen_at, now)
+    return _unseen(state) or drills.withholds_orders(state) or bot_liveness.why_not_all(state, policy, bots, now)
 
 
 def _unseen(state: State) -> str:
@@ -100,9 +102,3 @@ def _unseen(state: State) -> str:
         return ""
     why = f": {state.guard_reason}" if state.guard in state.unseen else ""
     return f"nothing new is seen for {', '.join(state.unseen)}{why}"
-
-
-def _bot_silent(bot_seen_at: Millis | None, now: Millis) -> str:
-    if bot_seen_at is None or now - bot_seen_at > BOT_SILENT_MS:
-        return "the bot is not connected"
-    return ""

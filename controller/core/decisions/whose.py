@@ -24,7 +24,7 @@ MAY_BE_OURS = "may be ours"
 
 def find(state: State, venue: VenueName, client_id: str, order_id: str) -> OrderState | None:
     """The order of ours that a venue means, by its own id or else by ours."""
-    name = (state.ledger(venue).ids.get(order_id) if order_id else None) or client_id
+    name = (state.owner_of(venue, order_id) if order_id else None) or client_id
     order = state.orders.get(name) if name else None
     return order if order is not None and order.venue is venue else None
 

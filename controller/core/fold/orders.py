@@ -42,7 +42,7 @@ def put(state: State, order: OrderState) -> State:
     name = order.client_id
     ledger = state.ledgers[order.venue]
     if order.order_id and order.order_id not in ledger.ids:
-        ledger = replace(ledger, ids=ledger.ids.put(order.order_id, name))
+        ledger = replace(ledger, ids=ledger.ids.put(order.order_id, state.known_as(order)))
         if _is_told(state, order):
             ledger = replace(ledger, books=ledger.books.with_order(order, state.at))
         state = replace(state, ledgers=state.ledgers.set(order.venue, ledger))
@@ -84,7 +84,7 @@ def admitted(state: State, event: e.OrderAdmitted) -> State:
     return replace(
         put(state if event.bot == SELLER else _counted(state, Tally.with_order), order),
         order_number=order.number,
-        by_bot_id=ids.put(bot_key(event.bot, bot_id), event.client_id) if bot_id else ids,
+        by_bot_id=ids.put(bot_key(event.bot, bot_id), state.known_as(order)) if bot_id else ids,
         admissions=(*(when for when in state.admissions if when > horizon), state.at),
     )
 

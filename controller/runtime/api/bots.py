@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from decimal import Decimal
 
 from controller.core import events as e
+from controller.core.decisions import bot_liveness
 from controller.core.decisions.account import ZERO, holdings_of_bot, spendable_quote
 from controller.core.decisions.draft import Admitted, Repeated
 from controller.core.decisions.orders import NOT_ARMED
@@ -49,6 +51,7 @@ from exchange.wire.errors import ErrorCode
 from exchange.wire.market import DayTicker, KlineQuery
 from exchange.wire.orders import NewOrder, StpMode, stp_mode_of
 from policies.limit_types import Deny
+from policies.silence import BotLiveness, HeardBy
 
 DECIDED_WITHIN_S = 10.0
 """A bot waits this long for the controller's own decision: longer than an append across a network may take."""
@@ -86,7 +89,6 @@ class Bots:
 
     async def place(self, bot: str, order: NewOrder, *, key: str) -> PlaceReply:
         """Decide, journal and send one order, and wait for the venue's answer."""
-        self._markets.bot_seen()
         if why := self._blocked():
             return Deny(
                 NOT_ARMED, "not armed", "armed", f"gatehouse is not armed: {why}", "`gatehouse status` says what is missing."
@@ -119,7 +121,6 @@ class Bots:
 
     async def cancel(self, bot: str, symbol: str, order_id: str) -> CancelReply:
         """Cancel one of the bot's working orders."""
-        self._markets.bot_seen()
         order = self._own(bot, order_id)
         if order is None or order.symbol != symbol or order.status not in WORKING:
             return CancelRefused(ErrorCode.UNKNOWN_ORDER, "Unknown order sent.")
@@ -127,7 +128,6 @@ class Bots:
 
     async def cancel_all(self, bot: str, symbols: Sequence[str] | None) -> CancelReply:
         """Cancel all the bot's working orders."""
-        self._markets.bot_seen()
         orders = [
             order
             for order in self._writer.state.open.values()
@@ -137,7 +137,6 @@ class Bots:
 
     def order(self, bot: str, symbol: str, *, order_id: str | None = None, bot_client_id: str | None = None) -> OrderReport | None:
         """One of the bot's orders."""
-        self._markets.bot_seen()
         if order_id is None and bot_client_id is not None:
             order_id = self._writer.state.first_of(bot, bot_client_id)
         order = self._own(bot, order_id) if order_id else None
@@ -150,7 +149,6 @@ class Bots:
 
     def open_orders(self, bot: str, symbol: str | None) -> Sequence[OrderReport]:
         """The bot's working orders, newest first."""
-        self._markets.bot_seen()
         mine = [order for order in self._writer.state.open.values() if order.bot == bot and order.status in WORKING]
         return [
             _report(order) for order in sorted(mine, key=lambda order: -order.number) if symbol is None or order.symbol == symbol
@@ -161,12 +159,8 @@ class Bots:
     ) -> Sequence[OrderReport]:
         """The bot's newest orders, as far back as the history goes."""
         state, found = self._writer.state, list[OrderReport]()
-        for client_id in reversed(self._history.order_ids):
+        for client_id in self._history.orders.of(state, bot, symbol, window.start, window.end):
             order = state.orders[client_id]
-            if order.admitted_at < window.start:
-                break
-            if order.bot != bot or order.symbol != symbol or order.admitted_at > window.end:
-                continue
             if statuses is None or order.status in statuses:
                 found.append(_report(order))
                 if len(found) >= limit:
@@ -176,8 +170,13 @@ class Bots:
     def fills(self, bot: str, symbol: str, order_id: str | None, window: Window, limit: int) -> Sequence[Fill]:
         """The bot's newest fills, as far back as the history goes."""
         state, found = self._writer.state, list[Fill]()
-        for fill, _ in reversed(self._history.fills):
-            if fill.symbol != symbol or not window.start <= fill.traded_at <= window.end or order_id not in {None, fill.client_id}:
+        for kept in reversed(self._history.fills):
+            if kept.symbol != symbol or not window.start <= kept.traded_at <= window.end:
+                continue
+            if order_id is not None and not kept.may_be_of(order_id):
+                continue
+            fill = kept.event
+            if order_id not in {None, fill.client_id}:
                 continue
             order = state.orders.get(fill.client_id)
             if order is not None and order.bot == bot:
@@ -188,7 +187,6 @@ class Bots:
 
     def balances(self, bot: str) -> Mapping[str, Balance]:  # noqa: ARG002 - all bots of a deployment share its account
         """What the bot may use at the current stage: quote to spend, and base that it bought. Working orders lock theirs."""
-        self._markets.bot_seen()
         state = self._writer.state
         venue = state.watched
         if venue is None or state.policy is None:
@@ -231,6 +229,21 @@ class Bots:
     async def average_price(self, symbol: str) -> Decimal:
         """The mean price of five minutes of the current stage's market."""
         return await self._candles.average_price(market_of(self._venue), symbol)
+
+    def heard_from(self, bot: str, by: HeardBy) -> None:
+        """The bot was heard now."""
+        self._markets.bots.heard(bot, by)
+
+    def connected(self, bot: str) -> AbstractContextManager[None]:
+        """The bot has an open stream until the context is left."""
+        return self._markets.bots.connected(bot)
+
+    def liveness(self, bot: str) -> BotLiveness | None:
+        """Whether the bot counts as connected."""
+        state = self._writer.state
+        if state.policy is None:
+            return None
+        return bot_liveness.of_bot(state, state.policy, bot, self._markets.bots.heard_of(), self._clock.now())
 
     def now(self) -> Millis:
         """The controller's clock."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import islice
 
 from controller.console.schema import BalanceView, FillView, OrderView, SeriesView
 from controller.core.state import State
@@ -22,13 +23,12 @@ class Reads:
 
     async def orders(self, limit: int) -> Sequence[OrderView]:
         """The latest orders, newest first."""
-        latest = list(self._history.order_ids)[-limit:] if limit > 0 else []
-        return [views.order_view(self._state().orders[client_id]) for client_id in reversed(latest)]
+        state = self._state()
+        return [views.order_view(state.orders[client_id]) for client_id in self._history.orders.newest(state, limit)]
 
     async def fills(self, limit: int) -> Sequence[FillView]:
         """The latest fills, newest first."""
-        latest = list(self._history.fills)[-limit:] if limit > 0 else []
-        return [views.fill_view(fill) for fill, _ in reversed(latest)]
+        return [views.fill_view(fill.event) for fill in islice(reversed(self._history.fills), max(0, limit))]
 
     async def balances(self) -> Sequence[BalanceView]:
         """Every state balance."""
@@ -36,6 +36,6 @@ class Reads:
 
     async def series(self, after: Millis) -> SeriesView:
         """The samples after an instant, thinned to at most ``MAX_SERIES_POINTS``."""
-        samples = [sample for sample in self._history.samples if sample.at > after]
+        samples = self._history.samples(after)
         step = max(1, -(-len(samples) // MAX_SERIES_POINTS))
         return SeriesView.of([views.sample_view(sample) for sample in samples[::-1][::step][::-1]])

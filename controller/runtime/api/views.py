@@ -43,10 +43,13 @@ from controller.core.state import State
 from controller.journal.chain import Entry
 from controller.runtime.api.alerts import acknowledged_view, alert_views
 from controller.runtime.api.bot_keys import bot_key_views
+from controller.runtime.api.bot_views import bot_views
 from controller.runtime.api.drills import drill_view, drill_views, drills_needed, record_view
 from controller.runtime.api.flatten import flatten_view, way_out_views
 from controller.runtime.api.summaries import summary
-from controller.runtime.followers.recent import Counters, RecentHistory, Sample
+from controller.runtime.api.unreached import unreached_views
+from controller.runtime.followers.kept import Sample
+from controller.runtime.followers.recent import Counters, RecentHistory
 from controller.runtime.venues.markets import Markets
 from controller.version import VERSION
 from exchange.errors import Halted
@@ -70,7 +73,6 @@ def status_view(
     policy, venue, here = state.policy, state.watched, state.position
     ledger = state.ledger(venue) if venue else None
     equity = ledger.equity_eur if ledger else None
-    start = state.tally.equity_start if state.tally else None
     seen = markets.measured_now()
     return StatusView(
         controller_id=state.controller_id,
@@ -100,7 +102,7 @@ def status_view(
         exposure_eur=ledger.exposure_eur if ledger else None,
         equity_eur=equity,
         day_pnl_eur=_difference(equity, ledger.day_start_eur if ledger else None),
-        net_pnl_eur=_difference(equity, start),
+        net_pnl_eur=_difference(equity, state.tally.equity_start if state.tally else None),
         holdings=_holdings(state, policy, venue) if venue is not None else None,
         guard_level=state.guard_level,
         guard_reason=state.guard_reason,
@@ -109,6 +111,8 @@ def status_view(
         unknown_orders=sum(1 for order in state.open.values() if order.status is OrderStatus.UNKNOWN),
         unproven=_unproven(state, now),
         coverage=_coverage(state, policy),
+        bots=bot_views(state, policy, seen, now),
+        unreached=unreached_views(state, markets.silent_venues()),
         testnet=_testnet(state, policy, seen, now),
         counters=_counters(history.counters),
         policy=PolicyView(name=policy.name, digest=state.policy_digest),

@@ -10,34 +10,21 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from decimal import Decimal
 
 from immutables import Map
 
 from controller.core import events as e
 from controller.core.state import State
 from controller.journal.chain import Entry
+from controller.runtime.followers.kept import KeptFill, KeptOrders, Sample, SavedOrders, read_sample
 from controller.runtime.loop.writer import CommittedBatch
 from exchange.model import Millis
 from policies.ramp import cap_eur
-from policies.stage import Stage
 
 KEEP_FILLS = 20_000
 KEEP_ORDERS = 20_000
 KEEP_SAMPLES = 20_000
 KEEP_ENTRIES = 2_000
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One point of the charts."""
-
-    at: Millis
-    equity: Decimal | None
-    exposure: Decimal | None
-    cap: Decimal
-    covered: bool
-    stage: Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +47,13 @@ class SavedHistory:
     """The part of the recent history that a snapshot holds, because the journal cannot give it back quickly."""
 
     counts: Map[str, int]
-    order_ids: tuple[str, ...]
-    fills: tuple[tuple[e.FillBooked, Millis], ...]
-    samples: tuple[Sample, ...]
+    last_order: int
+    order_times: tuple[int, ...]
+    order_owners: tuple[int, ...]
+    owners: tuple[tuple[str, str], ...]
+    other_ids: tuple[tuple[int, str], ...]
+    fills: tuple[KeptFill, ...]
+    samples: tuple[str, ...]
 
 
 _COUNTER_OF: dict[type[e.Event], str] = {
@@ -91,9 +82,9 @@ class RecentHistory:
     """The newest part of the journal, bounded. A subscriber that falls behind is dropped; it never delays the writer."""
 
     def __init__(self) -> None:
-        self.fills: deque[tuple[e.FillBooked, Millis]] = deque(maxlen=KEEP_FILLS)
-        self.order_ids: deque[str] = deque(maxlen=KEEP_ORDERS)
-        self.samples: deque[Sample] = deque(maxlen=KEEP_SAMPLES)
+        self.fills: deque[KeptFill] = deque(maxlen=KEEP_FILLS)
+        self.orders = KeptOrders(KEEP_ORDERS)
+        self._samples: deque[str] = deque(maxlen=KEEP_SAMPLES)
         self.entries: deque[tuple[Entry, e.Event]] = deque(maxlen=KEEP_ENTRIES)
         self._counts = dict.fromkeys(_COUNTER_OF.values(), 0)
         self._subscribers: set[asyncio.Queue[CommittedBatch | None]] = set()
@@ -109,22 +100,34 @@ class RecentHistory:
         if (name := _COUNTER_OF.get(type(event))) is not None:
             self._counts[name] += 1
         if isinstance(event, e.OrderAdmitted):
-            self.order_ids.append(event.client_id)
+            self.orders.add(after.orders[event.client_id], after)
         elif isinstance(event, e.FillBooked):
-            self.fills.append((event, entry.at))
+            self.fills.append(KeptFill.of(event, entry.body))
         elif isinstance(event, e.Sampled) and (point := point_of(event, after)) is not None:
-            self.samples.append(point)
+            self._samples.append(point.line)
+
+    def samples(self, after: Millis) -> list[Sample]:
+        """The samples after an instant, oldest first."""
+        newer = list[Sample]()
+        for line in reversed(self._samples):
+            sample = read_sample(line)
+            if sample.at <= after:
+                break
+            newer.append(sample)
+        return newer[::-1]
 
     def saved(self) -> SavedHistory:
         """A copy of what a snapshot holds."""
-        return SavedHistory(Map(self._counts), tuple(self.order_ids), tuple(self.fills), tuple(self.samples))
+        orders = self.orders.saved()
+        kept = (orders.last, orders.at, orders.owners, orders.whose, orders.other_ids)
+        return SavedHistory(Map(self._counts), *kept, tuple(self.fills), tuple(self._samples))
 
     def restore(self, saved: SavedHistory, entries: Iterable[tuple[Entry, e.Event]]) -> None:
         """Fill an empty history from a snapshot and the journal entries before it."""
         self._counts.update(saved.counts)
-        self.order_ids.extend(saved.order_ids)
+        self.orders.restore(SavedOrders(saved.last_order, saved.order_times, saved.order_owners, saved.owners, saved.other_ids))
         self.fills.extend(saved.fills)
-        self.samples.extend(saved.samples)
+        self._samples.extend(saved.samples)
         self.entries.extend(entries)
 
     def on_batch(self, batch: CommittedBatch) -> None:

@@ -43,6 +43,7 @@ _FOLDING = (
     "controller/*.py",
     "controller/core/**/*.py",
     "controller/authority/*.py",
+    "controller/runtime/followers/kept.py",
     "controller/runtime/followers/recent.py",
     "gates/*.py",
     "policies/*.py",

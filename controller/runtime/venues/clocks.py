@@ -40,11 +40,23 @@ class Offset:
 
 
 @dataclass(frozen=True, slots=True)
+class Silence:
+    """A venue that does not answer the question for its time: since when, and why."""
+
+    since: Millis
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class ClockSeen:
-    """One venue's clock now: ``fresh`` is the present measurement, and ``good`` the last one by which the guard could judge."""
+    """One venue's clock now: ``fresh`` is the present measurement, and ``good`` the last one by which the guard could judge.
+
+    ``silence``: the last question had no answer.
+    """
 
     fresh: Offset | None
     good: Measured[ClockOffset] | None
+    silence: Silence | None = None
 
 
 class ClockMeter:
@@ -57,6 +69,7 @@ class ClockMeter:
         self._last: tuple[Offset, int] | None = None
         self._good: tuple[ClockOffset, int] | None = None
         self._problem = ""
+        self._silence: Silence | None = None
 
     async def run(self) -> None:
         """Measure until cancelled."""
@@ -75,8 +88,10 @@ class ClockMeter:
                 fields = {"venue": self._venue.name, "code": error.code, "why": error.message}
                 _log.warning("the venue's clock could not be measured", extra={"fields": fields})
             self._problem = error.code
+            since = self._clock.now() if self._silence is None else self._silence.since
+            self._silence = Silence(since, error.message)
             return False
-        self._problem = ""
+        self._problem, self._silence = "", None
         if own:
             self._keep(min(own, key=lambda offset: offset.uncertainty_ms))
         self._read()
@@ -95,7 +110,7 @@ class ClockMeter:
         if self._good is not None:
             judged, taken_ns = self._good
             good = Measured(judged, Millis(now - (now_ns - taken_ns) // _MILLISECOND))
-        return ClockSeen(fresh, good)
+        return ClockSeen(fresh, good, self._silence)
 
     def _read(self) -> None:
         """Keep the venue client's own estimate, if it has one: it rests on several replies and on the monotonic clock."""

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from controller.core.inputs import AccountRead, Asked, Market, Tick
 from controller.core.state import market_of
 from controller.runtime.loop.inbox import Inbox
-from controller.runtime.venues.clocks import ClockSeen
+from controller.runtime.venues.bots_heard import BotsHeard
+from controller.runtime.venues.clocks import ClockSeen, Silence
 from exchange.model import Millis, Quote, SymbolRules
 from exchange.ports import Clock, MarketFeed, VenueName
 
@@ -19,7 +20,11 @@ MARKET_TICK_EVERY_S = 0.02
 
 
 class Markets:
-    """Reads the feeds, and keeps when each symbol last had a trustworthy quote."""
+    """Reads the feeds, and keeps when each symbol last had a trustworthy quote. ``bots``: when each bot was last heard.
+
+    ``accelerated`` has the venues that are known: one that the start did not reach is missing until it has said what its data is
+    and what its rules are. Until then it is no part of a tick and has no quotes.
+    """
 
     def __init__(
         self,
@@ -44,7 +49,7 @@ class Markets:
         self._accounts = accounts
         self._testnet = testnet
         self._quoted_at: dict[VenueName, dict[str, Millis]] = {venue: {} for venue in feeds}
-        self._bot_seen_at: Millis | None = None
+        self.bots = BotsHeard(clock)
         self._tick_queued = False
         self._withheld: dict[VenueName, dict[str, Quote]] = {}
         self._clock_shift_ms: dict[VenueName, int] = {}
@@ -60,10 +65,6 @@ class Markets:
     def shift_clock(self, venue: VenueName, ms: int) -> None:
         """For a drill: add this to the measured offset of the venue's clock; 0 ends it."""
         self._clock_shift_ms[venue] = ms
-
-    def bot_seen(self) -> None:
-        """A bot sent a request; the next tick carries the time."""
-        self._bot_seen_at = self._clock.now()
 
     def feed_of(self, venue: VenueName) -> MarketFeed:
         """The feed that prices an account."""
@@ -90,14 +91,19 @@ class Markets:
         clocks = {venue: seen() for venue, seen in self._clocks.items()}
         fresh = {venue: seen.fresh for venue, seen in clocks.items() if seen.fresh is not None}
         return Tick(
-            markets={venue: self._market(venue) for venue in self._feeds},
+            markets={venue: self._market(venue) for venue in self._feeds if venue in self._accelerated},
             clock_offset_ms={venue: offset.ms + self._clock_shift_ms.get(venue, 0) for venue, offset in fresh.items()},
             clock_uncertainty_ms={venue: offset.uncertainty_ms for venue, offset in fresh.items()},
             clock_good={venue: seen.good for venue, seen in clocks.items() if seen.good is not None},
-            bot_seen_at=self._bot_seen_at,
+            bots=self.bots.heard_of(),
             accounts=self._accounts(),
             testnet=self._testnet(),
         )
+
+    def silent_venues(self) -> dict[VenueName, Silence]:
+        """The venues that do not answer now, and since when and why."""
+        found = {venue: seen().silence for venue, seen in self._clocks.items()}
+        return {venue: silence for venue, silence in found.items() if silence is not None}
 
     def tick_taken(self) -> None:
         """The writer has decided the queued tick; the next one may be queued."""
@@ -113,6 +119,8 @@ class Markets:
     def _quotes_of(self, market: VenueName) -> dict[str, Quote]:
         if (withheld := self._withheld.get(market)) is not None:
             return dict(withheld)
+        if market not in self._accelerated:
+            return {}
         feed = self._feeds[market]
         return {symbol: quote for symbol in self._symbols if (quote := feed.quote(symbol)) is not None}
 

@@ -27,10 +27,6 @@ class EveryMinute(IStrategy):
         "stoploss_on_exchange": False,
     }
 
-    def bot_loop_start(self, current_time: datetime, **kwargs: object) -> None:
-        """Read the balances in every loop. A bot that asks nothing signed for 10 s counts as disconnected at the gateway."""
-        self.wallets.update(require_update=True)
-
     def populate_indicators(self, dataframe: DataFrame, metadata: dict) -> DataFrame:
         """A moving average, so that the candles are used."""
         dataframe["mean"] = dataframe["close"].rolling(20).mean()

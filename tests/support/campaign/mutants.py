@@ -113,7 +113,7 @@ MUTANTS: dict[str, tuple[Change, ...]] = {
     "a trade told without our id is booked for nobody": one(
         trades.fill_reported, "if order is None and not fill.client_id and", "if False and"
     ),
-    "an order shown without our id is not ours": one(whose.find, "ledger(venue).ids.get(order_id)", "ledger(venue).ids.get('')"),
+    "an order shown without our id is not ours": one(whose.find, "owner_of(venue, order_id)", "owner_of(venue, '')"),
     "a reading counts as new whatever it shows": one(
         absence._is_recent,
         "return any(one is not None and (is_young or one.admitted_at >= horizon) for one, is_young in ours)",

@@ -426,7 +426,7 @@ class World(Desk):
         return {name for name, _ in named}
 
     def _named(self, venue: VenueName, shown: OrderReport | Fill) -> str:
-        return self.state.ledger(venue).ids.get(shown.order_id) or shown.client_id
+        return self.state.owner_of(venue, shown.order_id) or shown.client_id
 
     def _sweep_again(self) -> None:
         self.later(SWEEP_MS, self._sweep_again)
@@ -484,7 +484,7 @@ class World(Desk):
         quote = self.quote()
         market = i.Market(DataSource.RECORDED_L2, False, {SYMBOL: quote}, {SYMBOL: quote.received_at}, {SYMBOL: RULES})
         offsets = dict.fromkeys(VenueName, self.offset_ms)
-        return i.Tick({VenueName.TESTNET: market, VenueName.LIVE: market}, offsets, self.now)
+        return i.Tick({VenueName.TESTNET: market, VenueName.LIVE: market}, offsets, self.heard())
 
     def _tick_again(self) -> None:
         self.later(TICK_MS, self._tick_again)

@@ -41,7 +41,7 @@ def desk() -> Desk:
 def tick(desk: Desk, testnet: Mapping[str, SymbolRules], live: Mapping[str, SymbolRules] = OPEN) -> Decision:
     market = desk.market()
     markets = {VenueName.TESTNET: replace(market, rules=testnet), VenueName.LIVE: replace(market, rules=live)}
-    return desk.give(i.Tick(markets=markets, clock_offset_ms=dict.fromkeys(VenueName, 3), bot_seen_at=desk.now))
+    return desk.give(i.Tick(markets=markets, clock_offset_ms=dict.fromkeys(VenueName, 3), bots=desk.heard()))
 
 
 def alerts(decision: Decision) -> list[str]:

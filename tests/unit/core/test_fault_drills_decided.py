@@ -70,7 +70,7 @@ def refused(desk: Desk, kind: DrillKind) -> str:
 def tick(desk: Desk, *, offset_ms: int = 3, age_ms: int = 0) -> None:
     market = desk.market(age_ms=age_ms)
     offsets = dict.fromkeys(VenueName, offset_ms)
-    desk.give(i.Tick({VenueName.TESTNET: market, VenueName.LIVE: market}, clock_offset_ms=offsets, bot_seen_at=desk.now))
+    desk.give(i.Tick({VenueName.TESTNET: market, VenueName.LIVE: market}, clock_offset_ms=offsets, bots=desk.heard()))
 
 
 def stale(desk: Desk) -> None:

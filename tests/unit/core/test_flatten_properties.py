@@ -83,7 +83,7 @@ class Market(RuleBasedStateMachine):
         if quote == "crossed":
             market = replace(market, quotes={SYMBOL: replace(market.quotes[SYMBOL], bid=market.quotes[SYMBOL].ask + 1)})
         before = self.desk.state
-        decision = self.desk.give(i.Tick({LIVE: market, VenueName.TESTNET: market}, dict.fromkeys(VenueName, 3), self.desk.now))
+        decision = self.desk.give(i.Tick({LIVE: market, VenueName.TESTNET: market}, dict.fromkeys(VenueName, 3), self.desk.heard()))
         self.check(before, decision, trusted=quote == "fresh")
         self.watch()
 

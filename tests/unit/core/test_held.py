@@ -77,7 +77,7 @@ def blind(desk: Desk) -> None:
 
 def silent(desk: Desk) -> None:
     desk.pass_time(1_000)
-    desk.give(replace(desk.seen(), bot_seen_at=None))
+    desk.give(replace(desk.seen(), bots={}))
 
 
 def clock(desk: Desk, offset: int, uncertainty: int) -> None:

@@ -120,7 +120,7 @@ def test_an_acknowledgement_with_the_id_of_another_order_halts(desk: Desk) -> No
     first = order(desk)
     order(desk, Ack(desk.state.orders[first].order_id, desk.now), "0.00003")
     assert desk.state.position.stage is Stage.HALTED
-    assert desk.state.ledger(MOCK).ids.get(f"C02__{first}") == first
+    assert desk.state.owner_of(MOCK, f"C02__{first}") == first
 
 
 def test_an_order_acknowledged_under_another_id_than_the_stream_told_halts(desk: Desk) -> None:

@@ -153,5 +153,5 @@ def test_a_guard_that_doubts_the_books_at_the_same_time_holds() -> None:
     desk.pass_time(1_000)
     desk.sweep_all()
     market = desk.market(age_ms=16_000)
-    desk.give(i.Tick({VenueName.LIVE: market, VenueName.TESTNET: market}, dict.fromkeys(VenueName, 3), desk.now))
+    desk.give(i.Tick({VenueName.LIVE: market, VenueName.TESTNET: market}, dict.fromkeys(VenueName, 3), desk.heard()))
     assert (desk.state.position.stage, desk.state.flatten) == (Stage.HALTED, None)

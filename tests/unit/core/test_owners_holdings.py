@@ -64,9 +64,7 @@ def advanced(desk: Desk) -> CommandReply:
 def bots_view(desk: Desk) -> dict[str, tuple[Decimal, Decimal]]:
     """What ``GET /api/v3/account`` shows: free and locked, by asset."""
     writer: Any = SimpleNamespace(state=desk.state, add_follower=lambda _: None)
-    markets: Any = SimpleNamespace(
-        bot_seen=lambda: None, rules_of=lambda _: {SYMBOL: RULES}, quotes=lambda _: {SYMBOL: desk.quote()}
-    )
+    markets: Any = SimpleNamespace(rules_of=lambda _: {SYMBOL: RULES}, quotes=lambda _: {SYMBOL: desk.quote()})
     clock: Any = SimpleNamespace(now=lambda: desk.now)
     nothing: Any = None
     bots = Bots(writer=writer, inbox=nothing, markets=markets, candles=nothing, history=nothing, clock=clock)

@@ -16,7 +16,7 @@ from controller.core.effects import Alert, AlertKind, CancelAll
 from controller.core.lifecycle import Position
 from controller.core.reactions import OCCURRENCES, Occurrence, Reaction, reactions
 from controller.core.state import State
-from exchange.model import Balance, Fill, Millis, OrderStatus, Side
+from exchange.model import Balance, Fill, OrderStatus, Side
 from exchange.ports import Rejected, Unknown, VenueName
 from gates.verdict import Verdict
 from policies.authority import Verb
@@ -76,7 +76,7 @@ Again = Callable[[Desk], object]
 
 def _bot_silent(desk: Desk) -> Again:
     def tick(desk: Desk) -> object:
-        return desk.give(replace(desk.seen(), bot_seen_at=Millis(desk.now - 10_001)))
+        return desk.give(replace(desk.seen(), bots=desk.heard(ago_ms=120_001)))
 
     spend(desk, 1, tick)
     return tick
@@ -354,7 +354,7 @@ def test_a_deadline_of_the_policy_halts_after_it_and_not_before() -> None:
 
 def test_a_gap_of_a_silent_bot_gives_a_blind_guard_no_less_time() -> None:
     desk = validating(production_times(testnet_validating=GAP_MS))
-    spend(desk, 300, lambda desk: desk.give(replace(desk.seen(), bot_seen_at=None)))
+    spend(desk, 300, lambda desk: desk.give(replace(desk.seen(), bots={})))
     away(desk, 100)
     assert desk.state.position.stage is Stage.TESTNET_VALIDATING
 

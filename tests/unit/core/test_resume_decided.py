@@ -55,7 +55,7 @@ def offered(desk: Desk) -> set[Position]:
 def tick(desk: Desk, offset: int = 3, age_ms: int = 0) -> None:
     market = desk.market(age_ms=age_ms)
     markets = {VenueName.TESTNET: market, VenueName.LIVE: market}
-    desk.give(i.Tick(markets, dict.fromkeys(VenueName, offset), desk.now))
+    desk.give(i.Tick(markets, dict.fromkeys(VenueName, offset), desk.heard()))
 
 
 # By kind of halt

@@ -45,7 +45,7 @@ def tick(desk: Desk, **changes: object) -> None:
     usual: dict[str, object] = {
         "markets": {VenueName.TESTNET: market, LIVE: market},
         "clock_offset_ms": dict.fromkeys(VenueName, 3),
-        "bot_seen_at": desk.now,
+        "bots": desk.heard(),
     }
     desk.give(i.Tick(**{**usual, **changes}))  # type: ignore[arg-type]
 
@@ -125,11 +125,11 @@ def _old_quote(desk: Desk) -> None:
 
 
 def _silent_bot(desk: Desk) -> None:
-    tick(desk, bot_seen_at=Millis(desk.now - 10_001))
+    tick(desk, bots=desk.heard(ago_ms=120_001))
 
 
 def _no_bot(desk: Desk) -> None:
-    tick(desk, bot_seen_at=None)
+    tick(desk, bots={})
 
 
 def _dirty_books(desk: Desk) -> None:
@@ -146,8 +146,8 @@ def _unarmed(desk: Desk) -> None:
 UNCOVERED: list[tuple[Callable[[Desk], None], str]] = [
     (_no_quote, "no valid order book for BTCUSDT"),
     (_old_quote, "the quote for BTCUSDT is older than 2000 ms"),
-    (_silent_bot, "the bot is not connected"),
-    (_no_bot, "the bot is not connected"),
+    (_silent_bot, "the bot demo-bot is silent for longer than 120000 ms"),
+    (_no_bot, "the bot demo-bot was not heard since this process started"),
     (_dirty_books, "reconciliation is not clean"),
     (_unarmed, "the venues are not reconciled yet"),
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
@@ -32,6 +33,7 @@ from exchange.orders import WORKING
 from exchange.wire.errors import dump_json
 from exchange.wire.market import Candle, DayTicker, KlineQuery, kline_row
 from exchange.wire.orders import NewOrder, StpMode
+from policies.silence import BotLiveness, HeardBy
 
 START = Millis(1_790_000_000_000)
 
@@ -74,6 +76,8 @@ class FakePort:
     book: bool = True
     market_problem: str = ""
     heard: list[tuple[object, ...]] = field(default_factory=list)
+    signs: list[tuple[str, HeardBy]] = field(default_factory=list)
+    live: BotLiveness | None = None
     orders: dict[str, dict[str, OrderReport]] = field(default_factory=dict)
     accepted: dict[str, NewOrder] = field(default_factory=dict)
     booked: dict[str, list[Fill]] = field(default_factory=dict)
@@ -198,6 +202,16 @@ class FakePort:
     def _check_market(self) -> None:
         if self.market_problem:
             raise VenueError(self.market_problem, code="venue-silent", remedy="Wait.")
+
+    def heard_from(self, bot: str, by: HeardBy) -> None:
+        self.signs.append((bot, by))
+
+    def connected(self, bot: str) -> AbstractContextManager[None]:
+        self.signs.append((bot, HeardBy.STREAM))
+        return nullcontext()
+
+    def liveness(self, bot: str) -> BotLiveness | None:
+        return self.live if self.live is not None and self.live.bot == bot else None
 
     def now(self) -> Millis:
         return self.clock

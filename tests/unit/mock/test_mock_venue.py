@@ -10,7 +10,19 @@ import pytest
 from exchange.errors import Refused
 from exchange.matching.symbols import BTCUSDT
 from exchange.mock import MockVenue
-from exchange.model import DataSource, Fill, MarketTrade, Millis, OrderIntent, OrderReport, OrderStatus, OrderType, Quote, Side
+from exchange.model import (
+    DataSource,
+    Fill,
+    MarketTrade,
+    Millis,
+    OrderIntent,
+    OrderReport,
+    OrderStatus,
+    OrderType,
+    Quote,
+    Side,
+    SymbolRules,
+)
 from exchange.ports import Ack, CancelAck, CancelFailed, FeedStatus, Rejected, Venue, VenueName
 from tests.support.permits import Leaving
 
@@ -210,3 +222,13 @@ async def test_a_named_mock_gives_trade_ids_of_its_own(feed: Feed) -> None:
         await venue.place(intent(Side.BUY, "101"), LIVE)
         trades += [fill.trade_id for fill in await venue.fills("BTCUSDT", Millis(0))]
     assert len(trades) == len(set(trades)) >= 2
+
+
+async def test_a_symbol_whose_rules_come_later_is_traded_from_then_on(feed: Feed) -> None:
+    rules: dict[str, SymbolRules] = {}
+    venue = MockVenue(feed, rules, {"USDT": D(1_000)}, Clock(), seed=1)
+    assert isinstance(await venue.place(intent(Side.BUY, "99"), LIVE), Rejected)
+    assert (await venue.open_orders("BTCUSDT"), await venue.fills("BTCUSDT", Millis(0))) == ([], [])
+    rules["BTCUSDT"] = BTCUSDT
+    assert isinstance(await venue.place(intent(Side.BUY, "99", client_id="b"), LIVE), Ack)
+    assert await venue.symbol_rules(["BTCUSDT"]) == {"BTCUSDT": BTCUSDT}

@@ -43,6 +43,7 @@ BOUNDS = {
     "guards.blind_halt_ms.mock": ">= 120000",
     "guards.blind_halt_ms.testnet_validating": ">= 120000",
     "guards.blind_halt_ms.validated": ">= 120000",
+    "bots.silence_max_ms": "<= 900000",
     "settle.unknown_grace_ms": ">= 10000",
     "settle.lookups_min": ">= 3",
     "validation.covered_ms": ">= 259200000",

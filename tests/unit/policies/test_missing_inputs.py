@@ -10,12 +10,14 @@ import pytest
 
 from exchange.model import Millis, OrderIntent, OrderStatus, OrderType, Side
 from policies import exposure as module
+from policies.eur import NO_RATES, RateReading, Rates, RateSource
 from policies.exposure import (
     AccountView,
     Exposure,
     InputName,
     MissingInput,
     OrderRisk,
+    at_rate,
     in_eur,
     missing_account,
     missing_quote,
@@ -25,7 +27,8 @@ from policies.exposure import (
     working_buy_quote,
     worst_case,
 )
-from tests.unit.policies.policy_kit import BTC, NOW, QUOTE, REHEARSAL, RULES, account, buy, changed, working
+from policies.schema import Policy
+from tests.unit.policies.policy_kit import BTC, NOW, QUOTE, REHEARSAL, RULES, account, buy, changed, following, working
 
 TWO = changed(REHEARSAL, "symbols", [BTC, "ETHUSDT"])
 ETH_RULES, ETH_QUOTE = replace(RULES, symbol="ETHUSDT", base="ETH"), replace(QUOTE, symbol="ETHUSDT")
@@ -60,6 +63,20 @@ def test_a_rate_that_is_not_in_force_says_on_which_side() -> None:
     assert what(missing_rate(REHEARSAL, rate.valid_until)) == (InputName.EUR_RATE, "USDT", "the pinned USDT rate has expired")
     before = missing_rate(REHEARSAL, Millis(rate.as_of - 1))
     assert what(before) == (InputName.EUR_RATE, "USDT", "the pinned USDT rate is from the future")
+
+
+def test_a_rate_without_a_fresh_source_names_its_asset() -> None:
+    found = at_rate(following(REHEARSAL), NO_RATES, NOW)
+    assert not isinstance(found, Policy)
+    assert what(found) == (InputName.EUR_RATE, "USDT", "there is no fresh USDT rate from ecb or venue")
+
+
+def test_a_rate_outside_its_band_names_its_asset_and_says_so() -> None:
+    outside = RateReading(RateSource.ECB, Decimal("1.2"), Decimal("1.2"), NOW)
+    found = at_rate(following(REHEARSAL), Rates(None, (outside,)), NOW)
+    assert not isinstance(found, Policy)
+    assert (found.input, found.subject) == (InputName.EUR_RATE_BAND, "USDT")
+    assert "1.2 USDT per EUR" in found.message
 
 
 # Quotes

@@ -24,7 +24,12 @@ TEAM = pinned(changed(example("team"), "limits.order_rate", {"count": 2, "per_ms
 FOLLOWING = following(TEAM)
 
 
+WITH_BOTS = changed(TEAM, "bots", [{"name": "candles", "silence_max_ms": 90_000}])
+
+
 def _base(floor: Floor) -> Policy:
+    if floor.path.startswith("bots."):
+        return WITH_BOTS
     return FOLLOWING if ".follow." in floor.path else TEAM
 
 
@@ -40,6 +45,8 @@ def _number(floor: Floor, value: Decimal) -> tuple[str, int | Decimal]:
             return floor.path, TEAM.eur_rate.as_of + int(value)
         case "limits.order_rate":
             return "limits.order_rate.count", int(value)
+        case "bots.silence_max_ms":
+            return "bots.0.silence_max_ms", int(value)
         case path:
             return path, int(value) if isinstance(floor.read(_base(floor)), int) else value
 
@@ -59,6 +66,8 @@ def _unread(floor: Floor, value: Decimal) -> Policy:
 
 def _put(model: Any, path: list[str], value: object) -> Any:
     name, *rest = path
+    if isinstance(model, tuple):
+        return (*model[: int(name)], _put(model[int(name)], rest, value), *model[int(name) + 1 :])
     return model.model_copy(update={name: _put(getattr(model, name), rest, value) if rest else value})
 
 

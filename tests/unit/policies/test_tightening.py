@@ -8,7 +8,7 @@ import pytest
 
 from policies.document import load_policy
 from policies.floors import FLOORS
-from policies.schema import Policy
+from policies.schema import Bot, Policy
 from policies.stage import Mode
 from policies.tightening import differences, only_stricter
 from tests.support.rig import ROOT
@@ -16,6 +16,7 @@ from tests.unit.policies.policy_kit import following, pinned
 
 TEXT = (ROOT / "policies" / "examples" / "team.toml").read_text()
 POLICY = pinned(load_policy(TEXT))
+WITH_BOTS = POLICY.model_copy(update={"bots": (Bot(name="a", silence_max_ms=1_000),)})
 Change = Callable[[dict[str, Any]], None]
 
 
@@ -207,7 +208,7 @@ def test_a_difference_names_the_field_and_both_values() -> None:
 
 @pytest.mark.parametrize("floor", FLOORS, ids=lambda floor: floor.path)
 def test_every_floor_names_a_field_of_a_policy(floor: Any) -> None:
-    node: object = following(POLICY) if ".follow." in floor.path else POLICY
+    node: Any = following(POLICY) if ".follow." in floor.path else WITH_BOTS
     for name in floor.path.split("."):
-        node = getattr(node, name)
+        node = getattr(node[0] if isinstance(node, tuple) else node, name)
     assert node is not None

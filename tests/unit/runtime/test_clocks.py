@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from controller.runtime.loop.inbox import Inbox
-from controller.runtime.venues.clocks import CLOCK_SURE_MS, SAMPLES, ClockMeter, ClockSeen, Offset
+from controller.runtime.venues.clocks import CLOCK_SURE_MS, SAMPLES, ClockMeter, ClockSeen, Offset, Silence
 from controller.runtime.venues.markets import Markets
 from exchange.errors import VenueError
-from exchange.model import Millis
+from exchange.model import DataSource, Millis, SymbolRules
 from exchange.ports import ClockReading, VenueName
 from policies.guards import ClockOffset, Measured, clock_fresh_ms
 from policies.schema import Policy
@@ -130,7 +130,7 @@ def test_the_last_good_measurement_is_kept_while_the_venue_is_silent() -> None:
     venue, loop = server(0, 0, 0, DOWN)
     _, seen = measured(venue, loop, FRESH_MS / 1000 + 0.001)
     begun = venue.asked_at[0]
-    assert seen == ClockSeen(None, Measured(ClockOffset(250, 2), Millis(begun)))
+    assert (seen.fresh, seen.good) == (None, Measured(ClockOffset(250, 2), Millis(begun)))
 
 
 def test_answers_too_slow_to_judge_by_leave_the_last_good_one() -> None:
@@ -222,3 +222,34 @@ def test_a_tick_has_the_present_measurement_and_the_last_good_one() -> None:
     tick = markets.measured_now()
     assert (tick.clock_offset_ms, tick.clock_uncertainty_ms) == ({VenueName.TESTNET: 103}, {VenueName.TESTNET: 5})
     assert tick.clock_good == {VenueName.LIVE: good}
+
+
+def test_a_venue_that_does_not_tell_its_time_is_silent_until_it_does() -> None:
+    loop = VirtualTimeLoop()
+    venue = TimeServer(VirtualClock(loop), [DOWN, DOWN, 0])
+    began = venue.clock.now()
+
+    async def go() -> list[ClockSeen]:
+        meter = ClockMeter(venue, venue.clock, policy)
+        running, seen = asyncio.create_task(meter.run()), [meter.seen()]
+        for seconds in (1, 2, 20):
+            await asyncio.sleep(seconds)
+            seen.append(meter.seen())
+        running.cancel()
+        return seen
+
+    found = [one.silence for one in run_in_virtual_time(go(), loop)]
+    assert found == [None, Silence(began, "no reply"), Silence(began, "no reply"), None]
+
+
+def test_a_market_counts_once_its_venue_is_known() -> None:
+    clock, inbox = VirtualClock(VirtualTimeLoop()), Inbox()
+    feeds = {
+        name: SimpleNamespace(source=DataSource.LIVE, quote=lambda _: "a quote") for name in (VenueName.TESTNET, VenueName.LIVE)
+    }
+    rules: dict[VenueName, dict[str, SymbolRules]] = {name: {} for name in feeds}
+    known = {VenueName.TESTNET: False}
+    markets = Markets(feeds=feeds, rules=rules, accelerated=known, symbols=("BTCUSDT",), clock=clock, inbox=inbox, clocks={})  # type: ignore[arg-type]
+    assert (set(markets.quotes(VenueName.TESTNET)), markets.quotes(VenueName.MOCK)) == ({"BTCUSDT"}, {})
+    known[VenueName.LIVE] = False
+    assert set(markets.quotes(VenueName.MOCK)) == {"BTCUSDT"}
