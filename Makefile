@@ -8,7 +8,7 @@ TESTS  ?= tests
 # Most of the slow tests wait for real processes, so a few more workers than cores pay off.
 WORKERS ?= 4
 
-.PHONY: run test proofs soak ordinary campaign fuzz mutate lint types imports check fix docs model proto bench bare lock tools clean help
+.PHONY: run test proofs soak ordinary bots campaign fuzz mutate lint types imports check fix docs model proto bench bare lock tools clean help
 
 help:
 	@echo "make run    set everything up and run the demo (ARGS=--exit ends it by itself)"
@@ -16,6 +16,7 @@ help:
 	@echo "make proofs run the long forms of the tests: whole searches, every crash, long runs"
 	@echo "make soak   run what needs the whole machine for minutes: overload, long runs of real processes"
 	@echo "make ordinary play a week's events on a production deployment against a stand-in for MEXC (as root; ORDINARY_SECONDS for a long run)"
+	@echo "make bots   install bots that others wrote and govern them up to LIVE_€10 (ARGS='--only freqtrade'; needs the package index)"
 	@echo "make campaign play 100,000 generated sequences against the venue's own books (CAMPAIGN_SEED, CAMPAIGN_SEQUENCES)"
 	@echo "make fuzz   give the parsers of what MEXC sends random bytes for a minute, guided by coverage (ARGS='--seconds 600')"
 	@echo "make mutate change the code that guards money, and see whether the tests notice (ARGS=FILE for one file)"
@@ -69,6 +70,9 @@ soak: $(READY) tools
 ordinary: $(READY) tools
 	@$(BIN)/python ops/spent.py "make $@" $(BIN)/python -m tests.support.ordinary.run $(ARGS)
 
+bots: $(READY) tools
+	@$(BIN)/python ops/spent.py "make $@" $(BIN)/python -m tests.support.bots.run $(ARGS)
+
 campaign: $(READY)
 	@$(BIN)/python ops/spent.py "make $@" $(BIN)/python -m tests.support.campaign.run
 
@@ -114,6 +118,7 @@ lock:
 	@$(PYTHON) -m pip install --quiet uv
 	@uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --no-header --quiet -o requirements.lock
+	@PYTHONPATH=. $(PYTHON) -m tests.support.bots.installing
 
 clean:
 	@rm -rf $(VENV) build dist mutants *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
+from controller.cli.bots import verb as bots
 from controller.cli.demo import verb as demo
 from controller.cli.doctor import verb as doctor
 from controller.cli.journal import verbs as journal
@@ -89,7 +90,7 @@ def root(context: typer.Context) -> None:
 
 
 groups = (
-    *(init, doctor, processes, signer, watchdog, witness, demo, status, explain),
+    *(init, doctor, processes, signer, watchdog, witness, demo, status, explain, bots),
     *(signing, moves, governance, bot_keys, alerts, drills, flatten, rebaseline, archive, report),
 )
 for group in groups:

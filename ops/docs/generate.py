@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 
+from controller.cli.bots.clients import ClientName
 from controller.core.lifecycle import EDGES
 from exchange.model import OrderStatus
 from exchange.orders import TABLE, TERMINAL
@@ -17,8 +19,10 @@ from policies.stage import RISK_ORDER, Environment, Mode, Stage
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[1]))
 
+from ops.docs.bots_page import bots  # noqa: E402 - the root is on the path only now
 from ops.docs.gateway_page import gateway  # noqa: E402 - the root is on the path only now
 from ops.docs.guard_tables import events, halts, responses  # noqa: E402 - the root is on the path only now
+from ops.docs.recipe_pages import recipe  # noqa: E402 - the root is on the path only now
 from ops.docs.testnet_page import testnet  # noqa: E402 - the root is on the path only now
 
 
@@ -138,7 +142,14 @@ def metrics() -> str:
     return "\n".join(lines) + "\n"
 
 
-PAGES = {"lifecycle.md": lifecycle, "orders.md": orders, "metrics.md": metrics, "testnet.md": testnet, "gateway.md": gateway}
+PAGES = {
+    "lifecycle.md": lifecycle,
+    "orders.md": orders,
+    "metrics.md": metrics,
+    "testnet.md": testnet,
+    "gateway.md": gateway,
+    "bots.md": bots,
+} | {f"../recipes/{name}/README.md": partial(recipe, name) for name in ClientName}
 
 
 def main() -> None:

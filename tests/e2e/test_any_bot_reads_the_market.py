@@ -5,40 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from decimal import Decimal
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import ccxt.async_support as ccxt
 import httpx
 
-from exchange.candles import MINUTE, single
-from exchange.matching.saved import HistoryState
-from exchange.model import MarketTrade, Millis, Side
+from exchange.candles import MINUTE
 from exchange.testnet.server import RunningTestnet
-from exchange.wire.market import Candle
 from tests.support.loopback import http_at
+from tests.support.minutes import MINUTES, give_history
 from tests.support.rig import SYMBOL, Rig, rig
 
-MINUTES = 1_700
 PAIR = "BTC/USDT"
 TIMEFRAMES = ["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w", "1M"]
-
-
-def give_history(testnet: RunningTestnet, seed: int) -> None:
-    """Put minutes of trading before what the testnet has played."""
-    rng, history = Random(seed), testnet.venue.history
-    (played,) = [state for state in history.state() if state.symbol == SYMBOL]
-    first = played.minutes[0].open_time if played.minutes else testnet.venue.clock.now() // MINUTE * MINUTE
-
-    def minute(number: int) -> Candle:
-        opened = Millis(first - number * MINUTE)
-        price = Decimal(rng.randrange(5_990_000, 6_010_000)) / 100
-        return single(MarketTrade(SYMBOL, price, Decimal(1), Side.BUY, opened, f"h{number}"), opened, Millis(opened + MINUTE))
-
-    older = tuple(minute(number) for number in range(MINUTES, 0, -1))
-    history.load([HistoryState(SYMBOL, played.trades, (*older, *played.minutes))])
 
 
 @asynccontextmanager

@@ -29,14 +29,19 @@ def check(file: Annotated[Path, typer.Argument(help="A policy in TOML.")], outpu
     from controller.cli.shared.output import print_json, stdout
     from policies.document import digest
 
-    policy = _load(file)
+    policy = load(file)
     if output is Output.JSON:
         print_json({"file": str(file), "digest": digest(policy), "ok": True})
         return
     stdout().print(f"{file} is valid for {policy.environment}: {digest(policy)}")
 
 
-def _load(path: Path) -> Policy:
+def load(path: Path) -> Policy:
+    """A policy file; ``bot-config`` reads one too.
+
+    Raises:
+        ConfigError: it cannot be read, or it is not a valid policy.
+    """
     from exchange.errors import ConfigError
     from policies.document import load_policy
 
@@ -52,7 +57,7 @@ def _print(path: Path, output: Output) -> None:
     from controller.cli.shared.output import print_json, stdout, table
     from policies.document import digest
 
-    policy = _load(path)
+    policy = load(path)
     document = policy.model_dump(mode="json", by_alias=True)
     if output is Output.JSON:
         print_json({"digest": digest(policy), "policy": document})
