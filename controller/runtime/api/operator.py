@@ -212,7 +212,8 @@ class Operator(Reads):
         checkpoints = tuple(
             CheckpointView(target=o.target, size=o.size, at_ms=o.at, problem=o.problem) for o in self._target_statuses()
         )
-        return view.model_copy(update={"checkpoints": checkpoints, **self._fresh()})
+        counters = view.counters.model_copy(update={"denied": view.counters.denied + self._writer.refusals_held})
+        return view.model_copy(update={"checkpoints": checkpoints, "counters": counters, **self._fresh()})
 
     def _fresh(self) -> dict[str, object]:
         """What is true of this process at this moment and is in no journal entry."""
