@@ -24,7 +24,7 @@ from controller.console.schema import (
 )
 from controller.core import event_codec
 from controller.core import events as e
-from controller.core.decisions import evidence, landing, rebaseline
+from controller.core.decisions import evidence, landing, leaving, rebaseline
 from controller.core.decisions.draft import CommandReply, Decision, SealReply
 from controller.core.decisions.governance import policy_after, target_of
 from controller.core.inputs import CommandSubmitted, Input, ProposalAsked, SubmissionInvalid
@@ -148,6 +148,7 @@ class Operator(Reads):
             gate=views.gate_view_of_text(shown.result, request.verb, state.position, target),
             persons_needed=needed.persons,
             cooling_off_ms=_wait_ms(policy, needed),
+            leaves=leaving.left_behind(state, policy, target),
         )
 
     async def submit(self, envelope_text: str) -> ReceiptView:
