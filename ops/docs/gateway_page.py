@@ -153,6 +153,25 @@ and so is every channel of a symbol whose book is not fresh now. The reply names
 See ADR [54](adr/0054-a-stream-is-whole-or-it-ends.md).
 """
 
+_MOVES = """
+## After a move to another stage
+
+Each venue has an account of its own, and nothing that a bot holds moves with the stage: coins of MOCK do not exist on the testnet,
+and coins of the testnet do not exist at MEXC. `gatehouse advance` and `gatehouse status` list what would be left before the move
+is signed. What was bought at MEXC stays in the account there; `gatehouse flatten` sells it.
+
+| a bot asks for | after the move |
+|---|---|
+| `account` | the balances of the new stage's account |
+| `myTrades` | the trades of the new stage's account; with `orderId` those of that order, of any stage |
+| `openOrders` | the new orders, and those of the old stage until their venue has confirmed the cancel |
+| `order`, `allOrders` | the orders of every stage; those that the move ended are `CANCELED` or `PARTIALLY_CANCELED` |
+
+`cancelReason` of an order that the move ended says `gatehouse: the deployment left MOCK for TESTNET_VALIDATING`, and of one that
+a halt ended `gatehouse: the deployment is HALTED`. Between TESTNET_VALIDATING and VALIDATED, and between LIVE_€10 and RAMPING, the
+account stays the same, and so does all of this.
+"""
+
 _CONTENT_TYPE = """
 ## Content-Type
 
@@ -172,4 +191,4 @@ def gateway() -> str:
         for (method, path), one in served
     ]
     refused = [f"| {method} `{path}` | {why} |\n" for (method, path), why in sorted(REFUSED.items(), key=lambda one: one[0][::-1])]
-    return "".join([_HEAD, *rows, _REFUSED, *refused, _CANDLES, _SILENCE, _BALANCES, _STREAMS, _CONTENT_TYPE])
+    return "".join([_HEAD, *rows, _REFUSED, *refused, _CANDLES, _SILENCE, _BALANCES, _STREAMS, _MOVES, _CONTENT_TYPE])
