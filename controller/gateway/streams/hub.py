@@ -91,6 +91,11 @@ class Hub:
             self._sweeping.cancel()
             self._sweeping = None
 
+    @property
+    def unsent(self) -> int:
+        """How many channels and streams wait for their turn."""
+        return len(self._due) + len(self._unsent)
+
     def heard(self, session: Session) -> None:
         """A client sent something."""
         session.active = asyncio.get_running_loop().time()
