@@ -17,6 +17,7 @@ from controller.runtime.api.bots import Bots
 from controller.runtime.followers.recent import RecentHistory
 from controller.runtime.loop.writer import CommittedBatch
 from controller.runtime.venues.markets import Markets
+from controller.serving.throttle import Rate, Throttle
 from exchange.model import Millis, Quote
 from exchange.ports import VenueName
 from exchange.wire.stream import PRIVATE_CHANNELS
@@ -84,7 +85,7 @@ class Controller:
             clock=clock,
         )
         self.keys = StreamKeys(self.port, KEYS)
-        self.hub = Hub(self.port, self.keys, LIMITS)
+        self.hub = Hub(self.port, self.keys, LIMITS, Throttle(Rate(1, 1)))
         self.sockets: dict[str, ReaderSocket] = {}
         self.sessions: dict[str, Session] = {}
         self.beliefs: dict[str, Belief] = {}

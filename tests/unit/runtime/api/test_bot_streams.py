@@ -43,7 +43,7 @@ def bodies(controller: Controller, bot: str = BOT) -> list[object]:
     return [decode_push(frame).body for frame in controller.sockets[bot].binary()]
 
 
-def test_an_order_its_fill_and_the_balances_are_pushed_in_the_journals_order(controller: Controller, desk: Desk) -> None:
+def test_orders_fills_and_balances_are_pushed_in_the_journals_order(controller: Controller, desk: Desk) -> None:
     since = len(desk.decisions)
     client_id = desk.placed(desk.order("0.00003", bot_id="mine"))
     desk.fill(client_id, "0.00003")
