@@ -28,8 +28,9 @@ _MOST = (
     f"Too slow is a reader for whom {_BOUNDS.messages:,} messages or {_BOUNDS.queue_bytes // 1024} KiB wait. "
     f"At most {_BOUNDS.public} public and {_BOUNDS.private} private streams are open, "
     f"{_BOUNDS.per_bot} for each bot and\n{MAX_CONNECTIONS} for each listen "
-    f"key; a bot has {MAX_KEYS} listen keys at most, a stream {_BOUNDS.subscriptions} subscriptions. "
-    "A handshake beyond that gets 429 with the reason."
+    f"key; a bot has {MAX_KEYS} listen keys at most, a stream {_BOUNDS.subscriptions} subscriptions.\n"
+    f"A handshake beyond that gets 429 with the reason. All streams together have {_BOUNDS.channels} different public channels,"
+    f"\n{_BOUNDS.histories} of them of candles and mini tickers; to open one of those counts as a request for candles."
 )
 _NO_KEY = frozenset({Lane.PUBLIC, Lane.HISTORY})
 _INTERVALS = ", ".join(f"`{one.value}`" for one in Interval if one is not Interval.HOUR8)
