@@ -75,13 +75,13 @@ def _last(text: str) -> str:
 def lock() -> None:
     """Write every lock file anew from the versions of the data file."""
     for client in load_clients().values():
-        print(f"{client.title}: {client.requirement}, Python {client.python}", flush=True)
+        print(f"{client.title}: {client.requirements.replace(chr(10), ' ')}, Python {client.python}", flush=True)
         target = lock_file(client)
         target.parent.mkdir(exist_ok=True)
         options = ["--generate-hashes", "--no-emit-index-url", "--no-emit-find-links", "--no-header", "--quiet"]
         subprocess.run(
             ["uv", "pip", "compile", "-", "--python-version", client.python, *options, "-o", str(target)],
-            input=client.requirement,
+            input=client.requirements,
             text=True,
             check=True,
             stdout=subprocess.DEVNULL,
