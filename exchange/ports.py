@@ -28,6 +28,7 @@ from exchange.model import (
     SymbolRules,
 )
 from exchange.wire.market import Candle, DayTicker, KlineQuery
+from exchange.wire.push import DepthUpdate
 
 
 class VenueName(StrEnum):
@@ -327,6 +328,27 @@ class MarketFeed(Protocol):
 
         Any number of tasks may wait; a change wakes all of them. A task that waits for the first time waits for the next change.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FeedBroken:
+    """From here on something of a symbol's book or trades may be missing, until its feed is LIVE again."""
+
+    symbol: str
+    why: str
+
+
+FeedEvent = DepthUpdate | MarketTrade | FeedBroken
+"""What a feed saw: a book that moved from one version to the next without a gap, a trade, or a break of both."""
+
+
+@runtime_checkable
+class FollowedFeed(MarketFeed, Protocol):
+    """A feed that passes on everything that it sees, decoded once. The gateway's streams are made of it."""
+
+    def follow(self, listener: Callable[[FeedEvent], None]) -> None:
+        """Call ``listener`` with every event from now on, in order and on the event loop. It must be quick and must not raise."""
         ...
 
 

@@ -25,7 +25,7 @@ from controller.bootstrap.read import Deployment
 from controller.core.state import State
 from controller.settings.deployment import Settings, SignerSettings, load_settings, secret_variable
 from controller.settings.testnet import VenueSettings
-from controller.signer.protocol import VENUES, Kind
+from controller.signer.protocol import VENUES, Budget, Kind, read_budget
 from controller.signer.remote import Link, RemoteSigner
 from exchange.errors import GatehouseError, Unreachable
 from exchange.mexc.signer import LocalSigner, SignerLimits
@@ -130,6 +130,15 @@ class Signers:
             return ""
         down = self._process.link.down_because
         return f"nothing is signed now: {down}" if down else ""
+
+    def budget(self) -> Budget | None:
+        """The budget of buys with real money; ``None`` without a signer process. Raises ``GatehouseError``, ``ValueError``."""
+        return None if self._process is None else read_budget(self._process.link.ask(Kind.BUDGET, _LIVE))
+
+    @property
+    def budget_refusals(self) -> int:
+        """How many buys the signer refused because of its budget since this process began."""
+        return 0 if self._process is None else self._process.link.budget_refusals
 
     def follow(self, state: State) -> None:
         """Send what a durable change of the state means for the signer, before an order can depend on it."""

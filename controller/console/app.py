@@ -158,7 +158,15 @@ class _Api:
         status = await self._port.status()
         unwitnessed = [checkpoint.target for checkpoint in status.checkpoints if checkpoint.problem]
         alive = self._port.alive()
-        return _probe(readyz(alive, armed=status.armed, not_armed_because=status.not_armed_because, unwitnessed=unwitnessed))
+        return _probe(
+            readyz(
+                alive,
+                armed=status.armed,
+                not_armed_because=status.not_armed_because,
+                unwitnessed=unwitnessed,
+                signer=status.signer_budget.sentence if status.signer_budget is not None else "",
+            )
+        )
 
     async def status(self, _request: Request) -> Response:
         return _json(await self._port.status())

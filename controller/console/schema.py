@@ -19,6 +19,7 @@ from controller.console.closed_symbols import ClosedSymbolView
 from controller.console.drills import DrillNeeded, DrillView
 from controller.console.flatten import FlattenView, WayOutView
 from controller.console.role import Role, StandbyView
+from controller.console.signer_view import BUDGET_REMEDY, SignerBudgetView
 from controller.console.unreached_view import UnreachedView
 from controller.console.view import View
 from controller.console.watchdog_view import WatchdogView
@@ -298,11 +299,12 @@ class StatusView(View):
     role: Role = Role.LEADER
     standby: StandbyView | None = None
     watchdog: WatchdogView | None = None
+    signer_budget: SignerBudgetView | None = None
 
     @computed_field  # type: ignore[prop-decorator]
     @property
     def standing(self) -> tuple[str, ...]:
-        """What is pending, one sentence each: a command in its cooling-off time, a demotion, a void validation."""
+        """What is pending or missing, one sentence each: a waiting command, a demotion, a void validation, the signer's budget."""
         sentences = []
         if (command := self.pending) is not None:
             sentences.append(
@@ -315,6 +317,8 @@ class StatusView(View):
             )
         if self.validation_void:
             sentences.append(f"The validation is void, so only a reset is possible: {self.validation_void}")
+        if self.signer_budget is not None and self.signer_budget.low:
+            sentences.append(f"{self.signer_budget.sentence}. {BUDGET_REMEDY}")
         return tuple(sentences)
 
 

@@ -24,6 +24,9 @@ from controller.gateway.market import MarketViews
 from controller.gateway.orders import OrderDesk, batch_size
 from controller.gateway.port import BotKeys, GatewayPort
 from controller.gateway.requests import Authenticator, Call, Lane, RequestHead, Shown, read_body, read_head, read_params
+from controller.gateway.streams.endpoint import PATH, refuse_stream, serve_stream
+from controller.gateway.streams.hub import Hub
+from controller.gateway.streams.keys import StreamKeys
 from controller.gateway.throttled import Throttled
 from controller.serving.guarded import signer_of, vouch
 from controller.serving.throttle import Throttle
@@ -80,7 +83,9 @@ class Gateway:
         self._port = port
         self._authenticator = Authenticator(keys, strict_content_type=limits.strict_content_type)
         self._limits = limits
-        self._endpoints = endpoints(port)
+        stream_keys = StreamKeys(port, keys)
+        self._hub = Hub(port, stream_keys, limits.streams.at_most(limits.connection.per_address))
+        self._endpoints = endpoints(port, stream_keys)
         self._paths = frozenset(path for _, path in self._endpoints)
         self._lanes = {
             Lane.ORDER: Throttle(limits.orders),
@@ -91,9 +96,9 @@ class Gateway:
         self._history = Throttle(limits.history)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; refuse a websocket."""
+        """Answer one request, or serve one stream."""
         if scope["type"] != "http":
-            await send({"type": "websocket.close", "code": 1008})
+            await self._stream(scope, receive, send)
             return
         reply = await self._reply(scope, receive)
         headers = [*_HEADERS, *reply.headers, (b"content-length", str(len(reply.body)).encode())]
@@ -103,6 +108,19 @@ class Gateway:
             headers.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": reply.body})
+
+    async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            request = read_head({**scope, "method": "GET"}, self._limits)
+            self._debit(self._unsigned, request.address)
+            if scope.get("raw_path", b"") != PATH.encode():
+                raise _not_found(f"gatehouse: streams are at {PATH}.")
+            self._check_ready(ErrorCode.SERVICE_UNAVAILABLE)
+            await serve_stream(self._hub, request.query, scope, receive, send)
+        except Throttled as wait:
+            await refuse_stream(receive, send, wait.error, retry_after_s=wait.retry_after_s)
+        except WireRefusal as refusal:
+            await refuse_stream(receive, send, refusal.error)
 
     async def _reply(self, scope: Scope, receive: Receive) -> Reply:
         try:
@@ -129,6 +147,8 @@ class Gateway:
         endpoint = self._endpoints.get((request.method, request.path))
         if endpoint is not None:
             return endpoint
+        if request.path == PATH:
+            raise WireRefusal(WireError(426, "gatehouse: streams: this address takes websocket handshakes only.", 426))
         if reason := why_not(request.method, request.path):
             raise _not_found(f"gatehouse: {request.method} {request.path}: {reason}")
         if request.path in self._paths or any(path == request.path for _, path in REFUSED):
@@ -167,14 +187,17 @@ class Gateway:
             raise Throttled("gatehouse: request-rate: too many requests; nothing was decided or sent.", wait)
 
     def _require_ready(self, endpoint: Endpoint) -> None:
-        if self._port.ready():
-            return
         # A 5xx would mean that the order may be live, and it is certain that it is not.
-        code = ErrorCode.TRADING_DISABLED if endpoint.lane is Lane.ORDER else ErrorCode.SERVICE_UNAVAILABLE
-        raise refuse(code, "gatehouse: not-ready: the controller reads its journal; nothing was decided or sent. Send it again.")
+        self._check_ready(ErrorCode.TRADING_DISABLED if endpoint.lane is Lane.ORDER else ErrorCode.SERVICE_UNAVAILABLE)
+
+    def _check_ready(self, code: ErrorCode) -> None:
+        if not self._port.ready():
+            raise refuse(
+                code, "gatehouse: not-ready: the controller reads its journal; nothing was decided or sent. Send it again."
+            )
 
 
-def endpoints(port: GatewayPort) -> Mapping[tuple[str, str], Endpoint]:
+def endpoints(port: GatewayPort, stream_keys: StreamKeys) -> Mapping[tuple[str, str], Endpoint]:
     """Every endpoint of the gateway, by method and path."""
     market, desk, account = MarketViews(port), OrderDesk(port), AccountViews(port)
     table: Mapping[tuple[str, str], Endpoint] = {
@@ -208,6 +231,10 @@ def endpoints(port: GatewayPort) -> Mapping[tuple[str, str], Endpoint]:
         ("GET", "uid"): Endpoint(Lane.QUERY, account.uid),
         ("GET", "mxDeduct/enable"): Endpoint(Lane.QUERY, account.mx_deduction),
         ("GET", "capital/config/getall"): Endpoint(Lane.QUERY, account.currencies),
+        ("POST", "userDataStream"): Endpoint(Lane.QUERY, stream_keys.create),
+        ("GET", "userDataStream"): Endpoint(Lane.QUERY, stream_keys.list),
+        ("PUT", "userDataStream"): Endpoint(Lane.QUERY, stream_keys.renew),
+        ("DELETE", "userDataStream"): Endpoint(Lane.QUERY, stream_keys.close),
     }
     others = {
         ("GET", "/api/v1/contract/detail"): Endpoint(Lane.PUBLIC, account.contracts),

@@ -38,6 +38,7 @@ CODE_OF_RULE: Mapping[str, ErrorCode] = MappingProxyType(
         "open-orders": ErrorCode.TOO_MANY_OPEN_ORDERS,
         "balance": ErrorCode.INSUFFICIENT_POSITION,
         "exposure": ErrorCode.MAX_POSITION,
+        "signer-budget": ErrorCode.TRADING_DISABLED,
     }
 )
 """MEXC's code for each rule that can deny (mexc-spot-v3.md §1.6). A rule not listed here is shown as 26, operation not allowed."""

@@ -13,14 +13,9 @@ API = "/api/v3/"
 HEARTBEAT = "/gatehouse/v1/heartbeat"
 """The one endpoint that MEXC does not have: a bot that has nothing to ask says that it is there."""
 
-_STREAMS = "there are no streams here. Poll GET /api/v3/openOrders and GET /api/v3/myTrades."
 _MONEY = "withdrawals and transfers do not exist here, by design: a bot's key can only trade."
 _GROUPS = "groups against self-trades belong to the account's owner."
 _REFUSED = {
-    "POST userDataStream": _STREAMS,
-    "GET userDataStream": _STREAMS,
-    "PUT userDataStream": _STREAMS,
-    "DELETE userDataStream": _STREAMS,
     "POST mxDeduct/enable": "how the account pays its fees is for its owner to set, and a fee in MX halts.",
     "POST strategy/group": _GROUPS,
     "GET strategy/group": _GROUPS,
@@ -86,6 +81,9 @@ _DIFFERS = {
     "GET uid": "a number made of the bot's name, not the owner's",
     "GET mxDeduct/enable": "always off: a fee in MX halts",
     "GET capital/config/getall": "an empty list: clients ask for it on start",
+    "POST userDataStream": "a listen key opens `/ws` of this gateway; see [below](#streams)",
+    "PUT userDataStream": "33333 for a listen key that has ended: make another one",
+    "DELETE userDataStream": "its streams end within a second",
     "GET /api/v1/contract/detail": "an empty list: clients ask for it on start",
     f"GET {HEARTBEAT}": "gatehouse's own: whether the bot is connected, and how long it may be silent; see [below](#silence)",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from dataclasses import dataclass
 
+from controller.gateway.stream_limits import StreamLimits
 from controller.serving.bounds import Bounds
 from controller.serving.throttle import Rate
 from exchange.model import Millis
@@ -30,6 +31,7 @@ class GatewayLimits:
     body_seconds: float = 5
     strict_content_type: bool = False
     connection: Bounds = Bounds()
+    streams: StreamLimits = StreamLimits()
 
 
 class ReplayGuard:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Protocol
 
+from controller.gateway.stream_port import StreamPort
 from exchange.model import Balance, Fill, MarketTrade, Millis, OrderReport, OrderStatus, Quote, SymbolRules
 from exchange.wire.market import DayTicker, KlineQuery
 from exchange.wire.orders import NewOrder, StpMode
@@ -131,6 +132,11 @@ class GatewayPort(Protocol):
     is over; they never raise for a decision. The calls about candles and
     statistics may ask the venue. The other calls answer from memory and never wait.
     """
+
+    @property
+    def streams(self) -> StreamPort:
+        """What the streams pass on."""
+        ...
 
     async def place(self, bot: str, order: NewOrder, *, key: str) -> PlaceReply:
         """Decide, journal and send one order. ``order.client_id`` is the bot's own id, ``key`` is the key that signed the request.

@@ -28,5 +28,5 @@ async def serving(
     """
     listener = listen(host, port, "gateway")
     acceptor = (acceptors or Acceptors()).add("gateway", limits.connection)
-    async with serve(app, listener, acceptor):
+    async with serve(app, listener, acceptor, websockets=True):
         yield int(listener.getsockname()[1])

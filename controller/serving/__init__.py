@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 
 from controller.serving.acceptor import Acceptor
 from controller.serving.guarded import guarded_protocol
+from controller.serving.websocket import MOST_FRAME, guarded_websocket
 from exchange.errors import ConfigError
 
 DRAIN_S = 3
@@ -55,14 +56,17 @@ async def serve(
     *,
     tls: ssl.SSLContext | None = None,
     drain: Callable[[], None] | None = None,
+    websockets: bool = False,
 ) -> AsyncIterator[None]:
-    """Serve ``app`` on a bound socket to the clients that ``acceptor`` lets in.
+    """Serve ``app`` on a bound socket to the clients that ``acceptor`` lets in; without ``websockets`` only requests.
 
     Leaving the context stops accepting, calls ``drain``, and waits for open requests.
     """
     config = uvicorn.Config(
         app,
-        ws="none",
+        ws=guarded_websocket(acceptor) if websockets else "none",
+        ws_max_size=MOST_FRAME,
+        ws_per_message_deflate=False,
         lifespan="off",
         log_config=None,
         access_log=False,

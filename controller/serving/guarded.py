@@ -10,6 +10,7 @@ from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from controller.serving.acceptor import Acceptor
+from controller.serving.websocket import GuardedWebSocket
 
 _VOUCH, _SIGNER = "vouch", "signer"
 
@@ -123,13 +124,25 @@ class GuardedProtocol(HttpToolsProtocol):
         if not self.url.startswith(b"/"):
             self.url = b"/"
         super().on_headers_complete()
-        self._asked = True
+        self._asked = self._asked or not (self.parser.should_upgrade() and self._should_upgrade())
 
     def on_message_complete(self) -> None:
         """The request has arrived."""
         self._parsing = None
         self._head_bytes = 0
         super().on_message_complete()
+
+    def handle_websocket_upgrade(self) -> None:
+        """The connection becomes a stream, unless an answer is still under way on it."""
+        if self.pipeline or (self._asked and not self.cycle.response_complete):
+            self.send_400_response("A stream begins on a connection without an open request.")
+            return
+        self._open = False
+        self._stop_deadline()
+        super().handle_websocket_upgrade()
+        stream = self.transport.get_protocol()
+        if isinstance(stream, GuardedWebSocket):
+            stream.take_over(self)
 
     def on_response_complete(self) -> None:
         """An answer was given: wait for the next request."""

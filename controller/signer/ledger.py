@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
+from controller.signer.protocol import Budget
 from exchange.mexc.signer import refused
 from exchange.model import Millis
 from exchange.wire.numbers import plain
@@ -105,15 +106,26 @@ class Buys:
         Raises:
             Refused: ``signer-budget``.
         """
-        oldest = now // HOUR_MS - HOURS
-        self._signed = {hour: amount for hour, amount in self._signed.items() if hour > oldest}
-        spent = sum(self._signed.values(), _ZERO)
+        spent = self._spent(now)
         if spent + notional > budget:
             raise refused(
                 f"with this buy of {plain(notional)} the buys of a day would be {plain(spent + notional)}; the signer's limit is "
                 f"{plain(budget)}",
                 "signer-budget",
             )
+
+    def budget(self, limit: Decimal, now: Millis) -> Budget:
+        """What counts now, of at most ``limit``."""
+        spent = self._spent(now)
+        if not self._signed:
+            return Budget(spent, limit, 0, _ZERO)
+        oldest = min(self._signed)
+        return Budget(spent, limit, (oldest + HOURS) * HOUR_MS, self._signed[oldest])
+
+    def _spent(self, now: Millis) -> Decimal:
+        oldest = now // HOUR_MS - HOURS
+        self._signed = {hour: amount for hour, amount in self._signed.items() if hour > oldest}
+        return sum(self._signed.values(), _ZERO)
 
     def add(self, notional: Decimal, budget: Decimal, now: Millis) -> None:
         """Count a buy before it is signed.

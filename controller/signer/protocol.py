@@ -7,10 +7,12 @@ up is never taken for the answer to a later one. ``service`` answers, ``remote``
 from __future__ import annotations
 
 import struct
+from decimal import Decimal, InvalidOperation
 from enum import IntEnum
 from typing import NamedTuple
 
 from exchange.ports import VenueName
+from exchange.wire.numbers import plain
 
 MAX_MESSAGE = 80 * 1024
 """The most bytes of a message: an envelope and its frame."""
@@ -35,6 +37,7 @@ class Kind(IntEnum):
     ORDER = 4
     COMMAND = 5
     LOWER = 6
+    BUDGET = 7
 
 
 AUTHORITY = frozenset({Kind.LEAD, Kind.COMMAND, Kind.LOWER})
@@ -46,6 +49,37 @@ class Status(IntEnum):
 
     DONE = 0
     REFUSED = 1
+
+
+class Budget(NamedTuple):
+    """The buys with real money that the signer signed in the hours that count, and what it signs at most, in the quote asset.
+
+    At ``frees_at``, in milliseconds since 1970, ``frees`` of it no longer counts; both are 0 where nothing counts.
+    """
+
+    spent: Decimal
+    limit: Decimal
+    frees_at: int
+    frees: Decimal
+
+    @property
+    def left(self) -> Decimal:
+        """What may still be signed."""
+        return max(self.limit - self.spent, Decimal(0))
+
+
+def budget_body(budget: Budget) -> bytes:
+    """A budget as the body of an answer."""
+    return " ".join(plain(Decimal(value)) for value in budget).encode()
+
+
+def read_budget(body: bytes) -> Budget:
+    """The budget of an answer. Raises ``ValueError``."""
+    try:
+        spent, limit, frees_at, frees = (Decimal(text) for text in body.decode("ascii").split())
+    except InvalidOperation as error:
+        raise ValueError("a budget is four numbers") from error
+    return Budget(spent, limit, int(frees_at), frees)
 
 
 class PermitFrame(NamedTuple):

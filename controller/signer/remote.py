@@ -52,6 +52,8 @@ class Link:
         self._number = 0
         self._early: dict[int, Early] = {}
         self._unread = 0
+        self.budget_refusals = 0
+        """How many buys were refused because the signer's budget is used up (``signer-budget``)."""
 
     @property
     def down_because(self) -> str:
@@ -157,13 +159,20 @@ class Link:
         number = self._next_number()
         connection.send(protocol.request(kind, venue, number, body))
         self._unread += 1
-        return _body(*self._receive(connection, number))
+        return self._body(*self._receive(connection, number))
 
     def _collect(self, early: Early) -> bytes | None:
         connection = self._socket
         if connection is None or self._early.pop(early.number, None) is None:
             return None
-        return _body(*(early.answer or self._receive(connection, early.number)))
+        return self._body(*(early.answer or self._receive(connection, early.number)))
+
+    def _body(self, status: int, answer: bytes) -> bytes:
+        if status == Status.DONE:
+            return answer
+        refusal = _refusal(*protocol.read_refusal(answer))
+        self.budget_refusals += refusal.code == "signer-budget"
+        raise refusal
 
     def _receive(self, connection: socket.socket, number: int) -> tuple[int, bytes]:
         while True:
@@ -273,12 +282,6 @@ def _frame(permit: Permit) -> PermitFrame:
         getattr(permit, "deadline_ns", 0),
         exit_only=hasattr(permit, "client_id"),
     )
-
-
-def _body(status: int, answer: bytes) -> bytes:
-    if status == Status.DONE:
-        return answer
-    raise _refusal(*protocol.read_refusal(answer))
 
 
 def _limit(connection: socket.socket, within_s: float) -> None:

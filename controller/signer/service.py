@@ -134,6 +134,7 @@ class SignerService:
                 Kind.LEAD: self._lead,
                 Kind.COMMAND: self._command,
                 Kind.LOWER: self._lower,
+                Kind.BUDGET: self._budget,
                 Kind.PING: lambda *_: b"",
             }
         )
@@ -177,6 +178,10 @@ class SignerService:
     def _command(self, account: Account, body: bytes) -> bytes:
         _live(account).grants.command(body.decode(), self._clock.now())
         return b""
+
+    def _budget(self, account: Account, _: bytes) -> bytes:
+        live = _live(account)
+        return protocol.budget_body(live.buys.budget(live.budget, self._clock.now()))
 
     def _lower(self, account: Account, body: bytes) -> bytes:
         cap = Decimal(body.decode("ascii"))

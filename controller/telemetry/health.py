@@ -44,9 +44,12 @@ def livez(decided_ns: int | None, now_ns: int, failed_because: str = "") -> Prob
     return Probe(ok=True, because="")
 
 
-def readyz(alive: Probe, *, armed: bool, not_armed_because: str, unwitnessed: Sequence[str] = ()) -> Probe:
-    """Ready only when alive and armed. ``unwitnessed`` are the targets that accept no checkpoint now; they are only named."""
-    but = f"no checkpoint reaches {', '.join(unwitnessed)}" if unwitnessed else ""
+def readyz(alive: Probe, *, armed: bool, not_armed_because: str, unwitnessed: Sequence[str] = (), signer: str = "") -> Probe:
+    """Ready only when alive and armed. ``unwitnessed`` are the targets that accept no checkpoint now, and ``signer``
+    is what the signer has to say of its budget; they are only named.
+    """
+    checkpoints = f"no checkpoint reaches {', '.join(unwitnessed)}" if unwitnessed else ""
+    but = "; ".join(filter(None, (checkpoints, signer)))
     if not alive.ok:
         return Probe(ok=False, because=alive.because, but=but)
     return Probe(ok=True, because="", but=but) if armed else Probe(ok=False, because=not_armed_because or "not armed", but=but)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from exchange.book import Book, DeltaOutcome, Level
 from exchange.errors import IntegrityError
 from exchange.model import MarketTrade, Millis, Quote
-from exchange.ports import FeedStatus
+from exchange.ports import FeedBroken, FeedEvent, FeedStatus
 from exchange.wire.market import DepthReply
 from exchange.wire.push import DepthUpdate
 
@@ -28,7 +28,10 @@ Timed = tuple[DepthUpdate, Millis]
 class SymbolFeed:
     """The book and the recent trades of one symbol. Mutable; the feed is its only writer."""
 
-    def __init__(self, symbol: str) -> None:
+    def __init__(self, symbol: str, publish: Callable[[FeedEvent], None] = lambda _: None) -> None:
+        """``publish`` gets what moved the book while it was in step, every new trade, and every break."""
+        self._symbol = symbol
+        self._publish = publish
         self._book = Book(symbol)
         self._waiting: deque[Timed] = deque(maxlen=MAX_BUFFERED)
         self._trades: deque[MarketTrade] = deque(maxlen=MAX_TRADES)
@@ -75,18 +78,18 @@ class SymbolFeed:
         self._waiting.clear()
         self._last_event = None
         self._handed_over = False
-        self._status = FeedStatus.RESYNCING
+        self._leave(FeedStatus.RESYNCING, "its stream began anew")
 
     def lost(self) -> None:
         """Note that the stream has ended."""
         self._book.mark_stale()
         self._waiting.clear()
-        self._status = FeedStatus.STALE
+        self._leave(FeedStatus.STALE, "its stream was lost")
 
     def suspect(self) -> None:
         """Mark the book as needing a snapshot before it can be trusted again."""
         self._book.mark_stale()
-        self._status = FeedStatus.RESYNCING
+        self._leave(FeedStatus.RESYNCING, "a change is missing")
 
     def on_depth(self, update: DepthUpdate, at: Millis, received_at: Millis, now_ns: int) -> bool:
         """Apply or buffer one delta; returns whether the book's quote may have changed."""
@@ -100,10 +103,13 @@ class SymbolFeed:
             self.suspect()
             self._waiting.append((update, at))
             return True
+        before = self._book.version
         outcome = self._apply(self._joined(update) if self._handed_over else update, at)
         if outcome is DeltaOutcome.APPLIED:
             self._handed_over = False
             self._received_at, self._progress_ns, self._last_at = received_at, now_ns, at
+            # The first change after a snapshot may begin before it; followers get an unbroken chain.
+            self._publish(update if update.from_version == before + 1 else replace(update, from_version=before + 1))
         elif outcome is DeltaOutcome.GAP:
             self.suspect()
             self._waiting.append((update, at))
@@ -113,6 +119,7 @@ class SymbolFeed:
         """Start over from a snapshot and replay the buffer. False if it is too old: take another."""
         if self._status is FeedStatus.STALE:
             return False
+        self._leave(FeedStatus.RESYNCING, "its book began anew")
         try:
             self._book.snapshot(snapshot.last_update_id, snapshot.bids, snapshot.asks, Millis(snapshot.at or 0))
         except IntegrityError:
@@ -142,6 +149,7 @@ class SymbolFeed:
                 self._ids.discard(self._trades[-1].trade_id)
             self._ids.add(trade.trade_id)
             self._trades.appendleft(trade)
+            self._publish(trade)
 
     def quote(self) -> Quote | None:
         """Best prices, ``None`` unless LIVE, two-sided and not crossed."""
@@ -157,6 +165,11 @@ class SymbolFeed:
     def trades(self, limit: int) -> list[MarketTrade]:
         """Recent trades, newest first."""
         return list(self._trades)[:limit]
+
+    def _leave(self, status: FeedStatus, why: str) -> None:
+        was_live, self._status = self._status is FeedStatus.LIVE, status
+        if was_live:
+            self._publish(FeedBroken(self._symbol, why))
 
     def _joined(self, update: DepthUpdate) -> DepthUpdate:
         # Quantities are absolute: a delta that covers more versions than are missing gives the same book.

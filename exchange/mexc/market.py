@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from random import Random
 
@@ -16,7 +16,7 @@ from exchange.mexc.socket import DEFAULT_TIMING, Backoff, SocketLost, StreamTimi
 from exchange.mexc.stream_watch import DEFAULT_WATCH_LIMITS, StreamWatch, WatchLimits
 from exchange.mexc.subscription import Subscription, end
 from exchange.model import DataSource, MarketTrade, Quote
-from exchange.ports import Clock, FeedStatus
+from exchange.ports import Clock, FeedEvent, FeedStatus
 from exchange.threads import OwnThread
 from exchange.wire.errors import MalformedReply
 from exchange.wire.push import DepthUpdate, Push, TradeBatch
@@ -54,7 +54,8 @@ class MexcFeed:
                 code="feed-symbols",
                 remedy="Name fewer symbols; MEXC allows 30 channels per connection and a symbol needs two.",
             )
-        self._symbols = {symbol: SymbolFeed(symbol) for symbol in symbols}
+        self._listeners: list[Callable[[FeedEvent], None]] = []
+        self._symbols = {symbol: SymbolFeed(symbol, self._publish) for symbol in symbols}
         self._rest = rest
         self._url = url
         self._reach = reach
@@ -104,6 +105,10 @@ class MexcFeed:
     def status(self, symbol: str) -> FeedStatus:
         """Whether the book is live."""
         return self._feed(symbol).status
+
+    def follow(self, listener: Callable[[FeedEvent], None]) -> None:
+        """Call ``listener`` with every event of every symbol from now on, on the event loop."""
+        self._listeners.append(listener)
 
     async def changed(self) -> None:
         """Wait until a quote, trade or status has changed since this task last waited; any number of tasks may wait."""
@@ -224,6 +229,10 @@ class MexcFeed:
                 self._changes.notify()
             if feed.status is FeedStatus.RESYNCING:
                 self._stream_watch.suspect()
+
+    def _publish(self, event: FeedEvent) -> None:
+        for listener in self._listeners:
+            listener(event)
 
     def _feed(self, symbol: str) -> SymbolFeed:
         feed = self._symbols.get(symbol)

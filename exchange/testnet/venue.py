@@ -20,9 +20,9 @@ from exchange.matching.mx_fees import MxFees
 from exchange.matching.saved import draws_of, resume_draws
 from exchange.model import Millis, OrderStatus, OrderType
 from exchange.ports import Clock
+from exchange.push.listenkeys import ListenKeys
 from exchange.tape import TapeRecord
 from exchange.testnet.access.auth import KeyRing
-from exchange.testnet.access.listenkeys import ListenKeys
 from exchange.testnet.access.ratelimit import SlidingWindow
 from exchange.testnet.access.stp_groups import StrategyGroups
 from exchange.testnet.conditions.clock import SkewedClock

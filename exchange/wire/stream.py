@@ -186,9 +186,9 @@ def ack_frame(accepted: Sequence[str], request_id: int = 0) -> str:
     return _reply(request_id, ",".join(accepted))
 
 
-def refused_frame(channels: Sequence[str], request_id: int = 0) -> str:
-    """The reply to a subscription MEXC does not grant (§1.3), with its full-width colon and its code 0."""
-    return _reply(request_id, f"Not Subscribed successfully! [{','.join(channels)}].  Reason： Blocked! ")
+def refused_frame(channels: Sequence[str], request_id: int = 0, reason: str = "Blocked! ") -> str:
+    """The reply to a subscription that is not granted (§1.3), with MEXC's full-width colon, code 0 and reason."""
+    return _reply(request_id, f"Not Subscribed successfully! [{','.join(channels)}].  Reason： {reason}")
 
 
 def pong_frame() -> str:

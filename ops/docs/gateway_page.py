@@ -7,13 +7,30 @@ from typing import Any
 from controller.gateway.app import endpoints
 from controller.gateway.differences import DIFFERS, HEARTBEAT, REFUSED
 from controller.gateway.requests import Lane
+from controller.gateway.stream_limits import StreamLimits
+from controller.gateway.streams.keys import StreamKeys
+from controller.gateway.streams.session import GOING_AWAY, POLICY, TRY_AGAIN
 from controller.runtime.venues.candle_pages import FRESH_MS, HEAD_AGE_MS, SETTLE_MS
 from controller.runtime.venues.candles import MOST_LOOKED, MOST_PAGES
+from controller.serving.websocket import FRAMES_PER_SECOND
 from exchange.mexc.ratelimit import HISTORY_PER_WINDOW, QUERIES_KEPT
+from exchange.push.listenkeys import MAX_CONNECTIONS, MAX_KEYS
 from exchange.wire.market import KLINES_MAX, Interval
 from policies.floors import SILENCE_CEILING_MS
 from policies.silence import SILENCE_FLAT_MS, SILENCE_WITH_ORDERS_MS
 
+_BOUNDS = StreamLimits()
+_ENDS = (
+    f"{_BOUNDS.lifetime_s / 3600:g} hours, {_BOUNDS.idle_s:g} s without traffic, or {_BOUNDS.unsubscribed_s:g} s without a "
+    "subscription"
+)
+_MOST = (
+    f"Too slow is a reader for whom {_BOUNDS.messages:,} messages or {_BOUNDS.queue_bytes // 1024} KiB wait. "
+    f"At most {_BOUNDS.public} public and {_BOUNDS.private} private streams are open, "
+    f"{_BOUNDS.per_bot} for each bot and\n{MAX_CONNECTIONS} for each listen "
+    f"key; a bot has {MAX_KEYS} listen keys at most, a stream {_BOUNDS.subscriptions} subscriptions. "
+    "A handshake beyond that gets 429 with the reason."
+)
 _NO_KEY = frozenset({Lane.PUBLIC, Lane.HISTORY})
 _INTERVALS = ", ".join(f"`{one.value}`" for one in Interval if one is not Interval.HOUR8)
 
@@ -105,6 +122,37 @@ _BALANCES = """
 - every base asset of the policy: what the bot bought through gatehouse, and never the owner's.
 """
 
+_STREAMS = f"""
+## Streams
+
+`/ws` of the gateway has MEXC's messages and protobuf pushes ([mexc-spot-v3.md](mexc-spot-v3.md) §7). A public stream needs no key;
+`?listenKey=` opens a private one. Listen keys live for an hour after their last renewal, and not across a restart of gatehouse.
+
+| channel | what it pushes |
+|---|---|
+| `aggre.depth` | the changes of the stage's book, without a gap; versions are those of `depth` |
+| `aggre.deals` | the trades of the stage's market |
+| `aggre.bookTicker`, `bookTicker.batch`, `limit.depth` | its best prices and levels |
+| `kline` | its candles as `klines` has them: the one that forms at most once a second, and each once more when it has closed |
+| `miniTicker`, `miniTickers` | the day every 3 s; what the figures mean is inferred |
+| private `orders`, `deals` | the bot's own orders and trades, once the journal has them, in its order; ids as in REST |
+| private `account` | the balances that `account` shows. Without a `type` when the room that the cap leaves has moved |
+
+`10ms` is pushed as `100ms`: that is how often the feed brings something. `increase.depth.batch` and candles of 8 hours are refused,
+and so is every channel of a symbol whose book is not fresh now. The reply names the channel and the reason.
+
+**A stream is whole or it is closed.** The close code and its text say why; connect again and read REST, which has everything.
+
+| code | why |
+|---|---|
+| {TRY_AGAIN} | the market data broke off, the stage has another market or account, or the journal grew faster than the stream |
+| {POLICY} | read too slowly, over {FRAMES_PER_SECOND} messages in a second, or a listen key or bot's key that ended |
+| {GOING_AWAY} | {_ENDS} |
+
+{_MOST}
+See ADR [54](adr/0054-a-stream-is-whole-or-it-ends.md).
+"""
+
 _CONTENT_TYPE = """
 ## Content-Type
 
@@ -118,10 +166,10 @@ with `--strict` refuses a write that states no type.
 def gateway() -> str:
     """The page."""
     nobody: Any = None
-    served = sorted(endpoints(nobody).items(), key=lambda one: one[0][::-1])
+    served = sorted(endpoints(nobody, StreamKeys(nobody, nobody)).items(), key=lambda one: one[0][::-1])
     rows = [
         f"| {method} `{path}` | {'no key' if one.lane in _NO_KEY else 'a key'} | {DIFFERS.get((method, path), '')} |\n"
         for (method, path), one in served
     ]
     refused = [f"| {method} `{path}` | {why} |\n" for (method, path), why in sorted(REFUSED.items(), key=lambda one: one[0][::-1])]
-    return "".join([_HEAD, *rows, _REFUSED, *refused, _CANDLES, _SILENCE, _BALANCES, _CONTENT_TYPE])
+    return "".join([_HEAD, *rows, _REFUSED, *refused, _CANDLES, _SILENCE, _BALANCES, _STREAMS, _CONTENT_TYPE])

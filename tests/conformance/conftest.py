@@ -34,7 +34,7 @@ from exchange.testnet.config import NO_RATE_LIMITS, AccountConfig, TestnetConfig
 from exchange.testnet.server import RunningTestnet, running_testnet
 from tests.conformance.cases import Case, Client
 from tests.conformance.ccxt_trader import UNIFIED, CcxtTrader, CcxtWatcher, closing, point_at
-from tests.conformance.pymexc_trader import PymexcTrader, pointed_at
+from tests.conformance.pymexc_trader import PymexcTrader, PymexcWatcher, pointed_at
 from tests.conformance.trader import BASE, QUOTE, SYMBOL, Trader, Watcher, intent
 from tests.conformance.venue_trader import FeedWatcher, OwnTrader, VenueTrader
 from tests.conformance.wire_recorder import WireRecorder
@@ -43,6 +43,9 @@ from tests.support.rig import Rig, rig
 SECRET = "a-secret-of-no-value"
 ACCOUNTS = 200
 """Every test trades on its own account, so one venue can serve a whole file."""
+
+FIRST_OF_PYMEXC = 90
+"""From this case on the client that watches through the gateway is pymexc."""
 
 BALANCES = {QUOTE: Decimal(5_000_000), BASE: Decimal(50)}
 _unused = count()
@@ -247,8 +250,39 @@ async def _book_of(client: Any) -> Any:
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def _gateway_trader(testnet: RunningTestnet, _gateway_client: Any) -> AsyncIterator[Trader]:
-    one = CcxtTrader(_gateway_client)
+async def _gateway_stream(_deployment: Rig, _gateway_client: Any) -> AsyncIterator[Any]:
+    options = {"apiKey": _deployment.bot_key, "secret": _deployment.bot_secret, "enableRateLimit": False}
+    async with closing(point_at(ccxt.pro.mexc(options), _deployment.gateway, _deployment.streams)) as client:
+        client.set_markets_from_exchange(_gateway_client)
+        yield client
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def _gateway_pymexc(_deployment: Rig) -> AsyncIterator[PymexcWatcher]:
+    with pointed_at(_deployment.gateway, _deployment.streams), ThreadPoolExecutor(1) as thread:
+        one = PymexcTrader(_deployment.bot_key, _deployment.bot_secret, _deployment.streams, thread)
+        yield await one.watch()
+        await one.close()
+
+
+@pytest.fixture
+def _gateway_watcher(subject: tuple[Case, Client], request: pytest.FixtureRequest) -> CcxtWatcher | PymexcWatcher:
+    """ccxt, and pymexc for what ccxt does not watch."""
+    if subject[0].number < FIRST_OF_PYMEXC:
+        return CcxtWatcher(request.getfixturevalue("_gateway_stream"))
+    watcher: PymexcWatcher = request.getfixturevalue("_gateway_pymexc")
+    return watcher
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def _gateway_trader(testnet: RunningTestnet, _gateway_client: Any, _gateway_stream: Any) -> AsyncIterator[Trader]:
+    acknowledged: list[str] = []
+    on_reply = _gateway_stream.handle_subscription_status
+    _gateway_stream.handle_subscription_status = lambda client, message: (
+        acknowledged.append(message["msg"]) if "private" in message["msg"] else None,
+        on_reply(client, message),
+    )
+    one = CcxtTrader(_gateway_client, _gateway_stream, lambda: len(acknowledged))
     yield one
     await one.cancel_everything()
     held = (await one.balance()).get(BASE)

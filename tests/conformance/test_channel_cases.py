@@ -17,7 +17,7 @@ from exchange.testnet.conditions.faults import FaultKind
 from exchange.testnet.server import RunningTestnet
 from exchange.wire.push import DepthBatch
 from exchange.wire.push_decode import decode_push
-from tests.conformance.cases import case
+from tests.conformance.cases import Case, Client, case
 from tests.conformance.pymexc_trader import PymexcWatcher
 from tests.conformance.trader import SYMBOL, resting
 from tests.conformance.venue_trader import LivePermit, OwnTrader
@@ -29,6 +29,14 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 async def _raw_trader(testnet: RunningTestnet) -> AsyncIterator[str]:
     """Where the streams are."""
     yield testnet.ws_url
+
+
+@pytest.fixture
+def streams(subject: tuple[Case, Client], request: pytest.FixtureRequest) -> str:
+    """Where the streams of the case's venue are."""
+    if subject[1] is Client.GATEWAY:
+        return str(request.getfixturevalue("_deployment").streams)
+    return str(request.getfixturevalue("testnet").ws_url)
 
 
 @case(90)
@@ -71,8 +79,8 @@ async def test_93_depth_in_batches_chains_from_version_to_version(trader: str) -
 
 
 @case(94)
-async def test_94_a_channel_that_does_not_exist_is_refused_by_name_with_code_0(trader: str) -> None:
-    async with asyncio.timeout(5), connect(trader, proxy=None) as socket:
+async def test_94_a_channel_that_does_not_exist_is_refused_by_name_with_code_0(streams: str) -> None:
+    async with asyncio.timeout(5), connect(streams, proxy=None) as socket:
         await socket.send(json.dumps({"method": "SUBSCRIPTION", "params": ["spot@public.nope.v3.api.pb"], "id": 7}))
         reply = json.loads(await socket.recv())
     assert (reply["id"], reply["code"]) == (7, 0)
@@ -80,8 +88,8 @@ async def test_94_a_channel_that_does_not_exist_is_refused_by_name_with_code_0(t
 
 
 @case(95)
-async def test_95_a_bad_listen_key_gets_a_plain_text(trader: str) -> None:
-    async with asyncio.timeout(5), connect(f"{trader}?listenKey=nope", proxy=None) as socket:
+async def test_95_a_bad_listen_key_gets_a_plain_text(streams: str) -> None:
+    async with asyncio.timeout(5), connect(f"{streams}?listenKey=nope", proxy=None) as socket:
         assert await socket.recv() == "Invalid listen key"
 
 

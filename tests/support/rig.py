@@ -99,6 +99,11 @@ class Rig:
     def socket(self) -> Path:
         return self.directory / "var" / "gatehouse.sock"
 
+    @property
+    def streams(self) -> str:
+        """Where the gateway's streams are."""
+        return self.gateway.replace("http", "ws", 1) + "/ws"
+
     async def start(self, *, script: Sequence[str] | None = None) -> None:
         """Start the controller; it may not answer yet."""
         with (self.directory / "controller.log").open("ab") as log:

@@ -174,8 +174,11 @@ lease_s = 30
 api_key = "{wanted.watchdog_key}"
 secret_file = "secrets/watchdog.secret"
 
-# A process of its own holds the two exchange secrets and signs; `gatehouse run` starts it. Its limits: ops/docs/signer.md.
+# A process of its own holds the two exchange secrets and signs; `gatehouse run` starts it. The buys with real money that it signs
+# in 25 hours add up to at most buys_per_day times the cap, whether they fill or not: 500 is a buy of a tenth of the cap every
+# 18 seconds. Raise it for a bot that places more. Its other limits: ops/docs/signer.md.
 [signer]
+buys_per_day = 500
 
 [[bots]]
 name = "bot"

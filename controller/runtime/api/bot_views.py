@@ -11,9 +11,7 @@ from policies.schema import Policy
 
 
 def bot_views(state: State, policy: Policy, seen: Tick, now: Millis) -> tuple[BotView, ...]:
-    """Every bot; none for a standby, which hears nobody."""
-    if not seen.markets:
-        return ()
+    """Every bot that counts or has a key."""
     counting = bot_liveness.counting(state, policy)
     return tuple(
         BotView(

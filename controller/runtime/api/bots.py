@@ -28,6 +28,8 @@ from controller.gateway.port import (
     VenueRejected,
     Window,
 )
+from controller.runtime.api.bot_streams import BotStreams
+from controller.runtime.api.shown_orders import fill_of, report_of
 from controller.runtime.followers.recent import RecentHistory
 from controller.runtime.loop.inbox import Inbox, InboxFull, Undecided
 from controller.runtime.loop.writer import CommittedBatch, Writer
@@ -39,6 +41,7 @@ from exchange.model import (
     Fill,
     MarketTrade,
     Millis,
+    OrderIntent,
     OrderReport,
     OrderStatus,
     Quote,
@@ -83,20 +86,29 @@ class Bots:
         self._history = history
         self._clock = clock
         self._blocked = blocked
+        self._also_denies: Callable[[VenueName, OrderIntent], Deny | None] = lambda _venue, _intent: None
         self._waiting: dict[str, asyncio.Event] = {}
         self._cancelling: dict[str, set[asyncio.Future[CancelOutcome | None]]] = {}
         writer.add_follower(self._on_batch)
+        self._streams = BotStreams(writer=writer, markets=markets, clock=clock, balances=self._balances_of)
+
+    @property
+    def streams(self) -> BotStreams:
+        """What the streams pass on."""
+        return self._streams
+
+    def ask_first(self, denies: Callable[[VenueName, OrderIntent], Deny | None]) -> None:
+        """Deny what ``denies`` names before it is decided."""
+        self._also_denies = denies
 
     async def place(self, bot: str, order: NewOrder, *, key: str) -> PlaceReply:
         """Decide, journal and send one order, and wait for the venue's answer."""
-        if why := self._blocked():
-            return Deny(
-                NOT_ARMED, "not armed", "armed", f"gatehouse is not armed: {why}", "`gatehouse status` says what is missing."
-            )
-        venue = self._writer.state.venue or VenueName.MOCK
+        venue, intent = self._writer.state.venue or VenueName.MOCK, order.intent(order.client_id or "")
+        if (denial := self._denied_at_once(bot, venue, intent)) is not None:
+            return denial
         request = OrderRequested(
             bot=bot,
-            intent=order.intent(order.client_id or ""),
+            intent=intent,
             quotes=self._markets.quotes(venue),
             rules=self._markets.rules_of(venue),
             venue=venue,
@@ -119,6 +131,16 @@ class Bots:
             case _:
                 raise AssertionError("an order is admitted, repeated or denied")
 
+    def _denied_at_once(self, bot: str, venue: VenueName, intent: OrderIntent) -> Deny | None:
+        """Why the order could not be sent now, whatever is decided about it."""
+        if why := self._blocked():
+            return Deny(
+                NOT_ARMED, "not armed", "armed", f"gatehouse is not armed: {why}", "`gatehouse status` says what is missing."
+            )
+        if self._writer.state.first_of(bot, intent.client_id) is not None:
+            return None
+        return self._also_denies(venue, intent)
+
     async def cancel(self, bot: str, symbol: str, order_id: str) -> CancelReply:
         """Cancel one of the bot's working orders."""
         order = self._own(bot, order_id)
@@ -140,7 +162,7 @@ class Bots:
         if order_id is None and bot_client_id is not None:
             order_id = self._writer.state.first_of(bot, bot_client_id)
         order = self._own(bot, order_id) if order_id else None
-        return _report(order) if order is not None and order.symbol == symbol else None
+        return report_of(order) if order is not None and order.symbol == symbol else None
 
     def stp_mode(self, bot: str, order_id: str) -> StpMode:
         """What one of the bot's orders asked for against self-trades."""
@@ -151,7 +173,7 @@ class Bots:
         """The bot's working orders, newest first."""
         mine = [order for order in self._writer.state.open.values() if order.bot == bot and order.status in WORKING]
         return [
-            _report(order) for order in sorted(mine, key=lambda order: -order.number) if symbol is None or order.symbol == symbol
+            report_of(order) for order in sorted(mine, key=lambda order: -order.number) if symbol is None or order.symbol == symbol
         ]
 
     def all_orders(
@@ -162,7 +184,7 @@ class Bots:
         for client_id in self._history.orders.of(state, bot, symbol, window.start, window.end):
             order = state.orders[client_id]
             if statuses is None or order.status in statuses:
-                found.append(_report(order))
+                found.append(report_of(order))
                 if len(found) >= limit:
                     break
         return found
@@ -180,14 +202,16 @@ class Bots:
                 continue
             order = state.orders.get(fill.client_id)
             if order is not None and order.bot == bot:
-                found.append(_fill(fill, order))
+                found.append(fill_of(fill, order))
                 if len(found) >= limit:
                     break
         return found
 
     def balances(self, bot: str) -> Mapping[str, Balance]:  # noqa: ARG002 - all bots of a deployment share its account
         """What the bot may use at the current stage: quote to spend, and base that it bought. Working orders lock theirs."""
-        state = self._writer.state
+        return self._balances_of(self._writer.state)
+
+    def _balances_of(self, state: State) -> Mapping[str, Balance]:
         venue = state.watched
         if venue is None or state.policy is None:
             return {}
@@ -266,7 +290,7 @@ class Bots:
         return order if order is not None and order.bot == bot else None
 
     async def _cancel(self, orders: Sequence[OrderState]) -> CancelReply:
-        before = tuple(_report(order) for order in orders)
+        before = tuple(report_of(order) for order in orders)
         answers = {order.client_id: self._expect_cancel(order.client_id) for order in orders if order.status in _AT_THE_VENUE}
         try:
             for order in orders:
@@ -367,38 +391,3 @@ def _reply(order: OrderState) -> PlaceReply:
         stp_mode=stp_mode_of(order.conditions or ""),
     )
     return Accepted(accepted, order.client_id, order.updated_at)
-
-
-def _report(order: OrderState) -> OrderReport:
-    return OrderReport(
-        symbol=order.symbol,
-        order_id=order.client_id,
-        client_id=order.bot_client_id,
-        side=order.side,
-        type=order.type,
-        status=order.status,
-        price=order.price if order.price is not None else order.venue_price or ZERO,
-        quantity=order.quantity if order.quantity is not None else order.venue_quantity or ZERO,
-        executed=order.executed,
-        executed_quote=order.executed_quote,
-        created_at=order.admitted_at,
-        updated_at=order.updated_at,
-        quote_quantity=order.quote_quantity,
-    )
-
-
-def _fill(booked: e.FillBooked, order: OrderState) -> Fill:
-    return Fill(
-        trade_id=booked.trade_id,
-        order_id=order.client_id,
-        client_id=order.bot_client_id,
-        symbol=booked.symbol,
-        side=booked.side,
-        price=booked.price,
-        quantity=booked.quantity,
-        quote=booked.quote,
-        fee=booked.fee,
-        fee_asset=booked.fee_asset,
-        maker=booked.maker,
-        at=Millis(booked.traded_at),
-    )

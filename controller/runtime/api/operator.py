@@ -22,6 +22,7 @@ from controller.console.schema import (
     ReceiptView,
     StatusView,
 )
+from controller.console.signer_view import SignerBudgetView
 from controller.core import event_codec
 from controller.core import events as e
 from controller.core.decisions import evidence, landing, rebaseline
@@ -98,6 +99,7 @@ class Operator(Reads):
         self._shown = ShownEvidence()
         self._refusals = Refusals(clock.monotonic_ns)
         self._heartbeat = heartbeat
+        self.signer_budget: Callable[[], SignerBudgetView | None] = lambda: None
 
     def alive(self) -> Probe:
         """Alive while the writer decides ticks; one comes four times a second."""
@@ -222,7 +224,7 @@ class Operator(Reads):
         because = "; ".join(one for one in (self._permits.suspended_because, late) if one)
         watchdog = self._heartbeat.view() if self._heartbeat is not None else None
         not_armed = {"armed": False, "reconciled": False, "not_armed_because": because} if because else {}
-        return {"decided_ms_ago": age_ms, "watchdog": watchdog, **not_armed}
+        return {"decided_ms_ago": age_ms, "watchdog": watchdog, "signer_budget": self.signer_budget(), **not_armed}
 
     def _now(self) -> Millis:
         return Millis(max(self._clock.now(), self._writer.state.at))

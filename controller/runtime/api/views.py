@@ -111,7 +111,7 @@ def status_view(
         unknown_orders=sum(1 for order in state.open.values() if order.status is OrderStatus.UNKNOWN),
         unproven=_unproven(state, now),
         coverage=_coverage(state, policy),
-        bots=bot_views(state, policy, seen, now),
+        bots=bot_views(state, policy, seen, now) if markets.watching else (),
         unreached=unreached_views(state, markets.silent_venues()),
         testnet=_testnet(state, policy, seen, now),
         counters=_counters(history.counters),

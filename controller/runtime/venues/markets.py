@@ -66,6 +66,16 @@ class Markets:
         """For a drill: add this to the measured offset of the venue's clock; 0 ends it."""
         self._clock_shift_ms[venue] = ms
 
+    @property
+    def watching(self) -> bool:
+        """Whether there is any market to watch: a standby has none, and hears no bot."""
+        return bool(self._feeds)
+
+    @property
+    def feeds(self) -> Mapping[VenueName, MarketFeed]:
+        """The feed of each market."""
+        return self._feeds
+
     def feed_of(self, venue: VenueName) -> MarketFeed:
         """The feed that prices an account."""
         return self._feeds[market_of(venue)]

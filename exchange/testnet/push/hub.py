@@ -14,9 +14,10 @@ from exchange.matching.engine import Engine
 from exchange.matching.events import BalanceChanged, EngineEvent, Filled, OrderChanged
 from exchange.model import Millis
 from exchange.ports import Clock
+from exchange.push.channels import PublicChannel
 from exchange.testnet.conditions.faults import FaultKind, FaultPlan
 from exchange.testnet.market.history import History
-from exchange.testnet.push.channels import PublicChannel, open_channel
+from exchange.testnet.push.channels import market_event, open_channel
 from exchange.testnet.push.session import TOO_OLD, Session
 from exchange.wire.push import BalanceReason, BalanceUpdate, OrderExtras, Push
 from exchange.wire.push_encode import encode_push
@@ -97,9 +98,9 @@ class Hub:
         for event in events:
             if isinstance(event, OrderChanged | Filled | BalanceChanged):
                 self._publish_or_hold(event)
-            else:
+            elif self._public and (happened := market_event(event)) is not None:
                 for public in self._public.values():
-                    if public.work.absorb(event):
+                    if public.work.absorb(happened):
                         self._schedule(public, public.work.period_ms)
 
     def freeze(self, until_ns: int, channel: str | None) -> None:

@@ -42,6 +42,8 @@ BOT = ROOT / "tests" / "support" / "ordinary" / "bot.py"
 ACCOUNT = "live"
 TRADES_ONLY = DEFAULT_PERMISSIONS - {Permission.SPOT_WITHDRAW_READ}
 """What the text of ``gatehouse init`` asks for: spot trading, no withdrawal. The live key may view withdrawals besides."""
+BUYS_PER_DAY = 20_000
+"""Enough for a bot that buys for 1.5 dollars every second for hours, with a cap of 10 EUR."""
 
 COVERED_MS = {600_000: 5_000, 259_200_000: 20_000, 86_400_000: 10_000, 3_600_000: 10_000, 604_800_000: 20_000, 300_000: 5_000}
 """How long each gate asks to be covered: in the example policies, and here."""
@@ -193,6 +195,9 @@ def write_deployment(place: Path, mode: Mode, live: AccountConfig, watchdog: Api
     outside = place.with_name(f"{mode}-checkpoints")
     outside.mkdir()
     settings = (place / FILE_NAME).read_text()
+    # The bot places a buy a second for hours, of which the signer counts every one.
+    assert "buys_per_day = 500\n" in settings
+    settings = settings.replace("buys_per_day = 500\n", f"buys_per_day = {BUYS_PER_DAY}\n")
     (place / FILE_NAME).write_text(f'witnesses = ["{outside}"]\n{settings}')
     keys: dict[str, Any] = {"alice": load_key(place / "keys" / "alice.key")}
     if mode is Mode.TEAM:

@@ -11,7 +11,7 @@ from controller.runtime.followers.recent import KEEP_ENTRIES
 from ops.bench.memory import Settling
 
 MOST_BYTES = 640
-"""Of the first 2,800 orders, which also fill the tables of the maps and the latest trades. Later ones leave some 250."""
+"""Of the first 2,800 orders, which also fill the tables of the maps and the latest trades. Later ones leave some 300."""
 
 
 def test_a_settled_order_leaves_a_few_hundred_bytes(tmp_path: Path) -> None:

@@ -1,13 +1,18 @@
-"""The page shows what is pending: a command in its cooling-off time, a demotion, a void validation."""
+"""The page shows what is pending: a command in its cooling-off time, a demotion, a void validation, the signer's budget."""
 
 from __future__ import annotations
 
+from decimal import Decimal
+from io import StringIO
 from typing import Any
 
 import httpx
+from rich.console import Console
 
+from controller.cli.show.status_view import status_panel
 from controller.console.app import create_app
 from controller.console.schema import PendingView
+from controller.console.signer_view import SignerBudgetView
 from controller.core.causes import HaltClass
 from policies.authority import Verb
 from policies.stage import Stage
@@ -25,10 +30,15 @@ PENDING = PendingView(
 )
 
 
-async def page(**changed: Any) -> str:
+BUDGET = SignerBudgetView(
+    spent=Decimal(33), limit=Decimal(33), frees_at_ms=NOW, low=True, used_up=True, line="buys of 33 of 33 are signed"
+)
+
+
+async def page(path: str = "/", **changed: Any) -> str:
     transport = httpx.ASGITransport(create_app(FakePort(view=a_status().model_copy(update=changed)), local=False))
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
-        return (await client.get("/")).text
+        return (await client.get(path)).text
 
 
 async def test_a_pending_command_shows_when_it_applies_and_how_to_veto_it() -> None:
@@ -46,6 +56,23 @@ async def test_a_halt_shows_its_kind_and_that_only_a_reset_is_possible() -> None
     text = await page(stage=Stage.HALTED, halt_class=HaltClass.BREACH, validation_void="drawdown of 9 %")
     assert '<dd data-f="halt_class">breach</dd>' in text
     assert "The validation is void, so only a reset is possible: drawdown of 9 %" in text
+
+
+async def test_a_used_up_budget_of_the_signer_says_what_to_do() -> None:
+    text = await page(signer_budget=BUDGET)
+    assert "The signer signs no such buys: buys of 33 of 33 are signed. Let the bot place fewer or smaller buys" in text
+
+
+async def test_a_budget_of_the_signer_that_is_not_low_is_not_listed() -> None:
+    text = await page(signer_budget=BUDGET.model_copy(update={"low": False, "used_up": False}))
+    assert '<ul id="standing" class="standing" hidden>' in text
+
+
+async def test_readyz_and_the_command_line_name_the_used_up_budget() -> None:
+    assert "ok, but The signer signs no such buys: buys of 33 of 33" in await page("/readyz", signer_budget=BUDGET)
+    console = Console(width=250, file=StringIO())
+    console.print(status_panel(a_status().model_copy(update={"signer_budget": BUDGET})))
+    assert "The signer signs no such buys: buys of 33 of 33 are signed" in console.file.getvalue()  # type: ignore[attr-defined]
 
 
 async def test_nothing_is_listed_when_nothing_is_pending() -> None:

@@ -34,6 +34,7 @@ from exchange.wire.errors import dump_json
 from exchange.wire.market import Candle, DayTicker, KlineQuery, kline_row
 from exchange.wire.orders import NewOrder, StpMode
 from policies.silence import BotLiveness, HeardBy
+from tests.unit.gateway.fake_streams import FakeStreams
 
 START = Millis(1_790_000_000_000)
 
@@ -81,6 +82,7 @@ class FakePort:
     orders: dict[str, dict[str, OrderReport]] = field(default_factory=dict)
     accepted: dict[str, NewOrder] = field(default_factory=dict)
     booked: dict[str, list[Fill]] = field(default_factory=dict)
+    streams: FakeStreams = field(default_factory=FakeStreams)
 
     async def place(self, bot: str, order: NewOrder, *, key: str) -> PlaceReply:
         self.heard.append(("place", bot, order))

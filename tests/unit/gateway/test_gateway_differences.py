@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from controller.gateway.app import endpoints
 from controller.gateway.differences import DIFFERS, HEARTBEAT, REFUSED
+from controller.gateway.streams.keys import StreamKeys
 from exchange.testnet.http.endpoints import ENDPOINTS
 from tests.unit.gateway.fake_port import FakePort
 from tests.unit.gateway.gateway_client import BotClient
 
+NOBODY: Any = None
+
 
 def test_the_testnets_endpoints_are_served_or_refused_with_a_reason() -> None:
-    served = set(endpoints(FakePort()))
+    served = set(endpoints(FakePort(), StreamKeys(NOBODY, NOBODY)))
     tested = {(one.method, one.path) for one in ENDPOINTS}
     assert served | set(REFUSED) >= tested
     assert not served & set(REFUSED)
@@ -20,7 +25,7 @@ def test_the_testnets_endpoints_are_served_or_refused_with_a_reason() -> None:
 
 
 def test_only_what_is_served_has_differences() -> None:
-    assert set(DIFFERS) <= set(endpoints(FakePort()))
+    assert set(DIFFERS) <= set(endpoints(FakePort(), StreamKeys(NOBODY, NOBODY)))
 
 
 @pytest.mark.parametrize(("method", "path"), sorted(REFUSED))

@@ -11,7 +11,7 @@ from controller.gateway.server import serving
 from controller.serving.bounds import Bounds
 from exchange.errors import ConfigError
 from tests.support.fixed_keys import FixedKeys
-from tests.unit.gateway.fake_port import START, FakePort
+from tests.unit.gateway.fake_port import FakePort
 from tests.unit.gateway.gateway_client import ALPHA
 
 PING = b"GET /api/v3/ping HTTP/1.1\r\nHost: gateway\r\n\r\n"
@@ -93,10 +93,3 @@ async def test_a_request_that_two_servers_could_read_differently_is_refused(sent
     assert answer[9:10] in {b"4", b""}, answer
     assert b"HTTP/1.1 200" not in answer
     assert fake.heard == []
-
-
-async def test_a_websocket_is_refused() -> None:
-    limits = GatewayLimits(connection=Bounds(idle_seconds=0))
-    upgrade = b"GET /ws HTTP/1.1\r\nHost: gateway\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: eA==\r\n\r\n"
-    async with serving(create_app(FakePort(clock=START), FixedKeys(ALPHA), limits), "127.0.0.1", 0, limits) as port:
-        assert (await talk(port, upgrade)).startswith(b"HTTP/1.1 404")

@@ -19,6 +19,7 @@ from exchange.ports import ClockReading, VenueName
 from policies.guards import ClockOffset, Measured, clock_fresh_ms
 from policies.schema import Policy
 from tests.support.desk import demo_policy
+from tests.support.stopped_clock import StoppedClock
 from tests.support.virtual_time import VirtualClock, VirtualTimeLoop, run_in_virtual_time
 
 POLICY = demo_policy()
@@ -243,7 +244,7 @@ def test_a_venue_that_does_not_tell_its_time_is_silent_until_it_does() -> None:
 
 
 def test_a_market_counts_once_its_venue_is_known() -> None:
-    clock, inbox = VirtualClock(VirtualTimeLoop()), Inbox()
+    clock, inbox = StoppedClock(1_000), Inbox()
     feeds = {
         name: SimpleNamespace(source=DataSource.LIVE, quote=lambda _: "a quote") for name in (VenueName.TESTNET, VenueName.LIVE)
     }

@@ -90,7 +90,7 @@ def test_settings_left_empty_by_init_must_be_filled_in_before_a_start(
 def test_production_is_refused_while_the_secret_would_be_in_the_controller(run: Run, tmp_path: Path, bot: Path) -> None:
     directory = written(run, tmp_path / "new", "solo", "--live-key", "mx0abc", "--watchdog-key", "mx0dog", "--bot", bot)
     settings = directory / "gatehouse.toml"
-    settings.write_text(settings.read_text().replace("[signer]\n", ""))
+    settings.write_text(settings.read_text().replace("[signer]\nbuys_per_day = 500\n", ""))
     started = run("run", "--dir", directory, "-o", "json")
     assert printed(started, error=True)["error"]["code"] == "signer-missing"
 

@@ -21,6 +21,7 @@ from controller.runtime.venues.markets import Markets
 from exchange.model import Millis, OrderType, Side, SymbolRules
 from exchange.ports import Ack, PlaceOutcome, Rejected, Unknown, VenueName
 from exchange.wire.orders import NewOrder
+from policies.limit_types import Deny
 from policies.stage import Stage
 from tests.support.desk import BOT_KEYS, Desk
 from tests.support.shell import Shell
@@ -51,6 +52,21 @@ def bots_of(shell: Shell) -> Bots:
 
 async def test_an_order_gets_busy_while_the_writer_does_not_run(shell: Shell) -> None:
     assert await bots_of(shell).place(BOT, ORDER, key=BOT_KEYS[BOT]) == Busy(1)
+
+
+async def test_what_is_asked_first_denies_new_orders_and_no_repeated_one(shell: Shell, tmp_path: Path) -> None:
+    denial = Deny("signer-budget", "8", "0", "nothing is left", "Wait.")
+    bots = bots_of(shell)
+    bots.ask_first(lambda venue, intent: denial if (venue, intent.side) == (VenueName.LIVE, Side.BUY) else None)
+    assert await bots.place(BOT, ORDER, key=BOT_KEYS[BOT]) == denial
+    shell.desk.placed(shell.desk.order("0.00003", bot_id="mine-1"))
+    later = Shell(shell.desk, tmp_path / "later.db")
+    try:
+        bots = bots_of(later)
+        bots.ask_first(lambda _venue, _intent: denial)
+        assert await bots.place(BOT, ORDER, key=BOT_KEYS[BOT]) == Busy(1)
+    finally:
+        later.journal.close()
 
 
 async def test_an_order_without_the_writers_answer_is_outstanding(shell: Shell) -> None:

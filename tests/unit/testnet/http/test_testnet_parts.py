@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.model import DataSource, MarketTrade, Millis, Quote, Side
+from exchange.push.listenkeys import LIFETIME_MS, MAX_KEYS, ListenKeys
 from exchange.tape import DepthSnapshot, TapeRecord, TapeTrade
-from exchange.testnet.access.listenkeys import LIFETIME_MS, MAX_KEYS, ListenKeys
 from exchange.testnet.access.ratelimit import SlidingWindow
 from exchange.testnet.market.feeds.tape import TapePlayer
 from exchange.testnet.market.history import History

@@ -1,4 +1,4 @@
-"""Listen keys, which open an account's private stream (mexc-spot-v3.md §1.5, §7.7). ``SimulatedVenue`` keeps them."""
+"""Listen keys, which open a private stream (mexc-spot-v3.md §1.5, §7.7). The testnet and the gateway keep them."""
 
 from __future__ import annotations
 

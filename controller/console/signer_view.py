@@ -1,0 +1,34 @@
+"""The signer's budget of buys in a controller's status (ADR 53). Part of ``controller.console.schema``."""
+
+from __future__ import annotations
+
+from controller.console.view import View
+from controller.core.events import Amount
+
+BUDGET_REMEDY = (
+    "Let the bot place fewer or smaller buys, or raise buys_per_day below [signer] in gatehouse.toml and restart. "
+    "Sales and cancels go on."
+)
+"""What to do when the budget is low."""
+
+
+class SignerBudgetView(View):
+    """The budget, in the quote asset. ``line`` has its numbers in words.
+
+    ``low``: less than a tenth is left. ``used_up``: nothing is left, or the signer refused a buy. At ``frees_at_ms`` the oldest
+    hour of it no longer counts.
+    """
+
+    spent: Amount
+    limit: Amount
+    frees_at_ms: int | None
+    low: bool
+    used_up: bool
+    line: str
+
+    @property
+    def sentence(self) -> str:
+        """What a person reads when it is low; empty before."""
+        if not self.low:
+            return ""
+        return f"{'The signer signs no such buys' if self.used_up else 'The signer will soon sign no buys'}: {self.line}"

@@ -1,0 +1,1 @@
+"""The gateway's streams: listen keys, connections, and what is pushed on them (mexc-spot-v3.md §7)."""
