@@ -12,7 +12,7 @@ from tests.support.bots.field import STAGES, Did, by_stage, climb, field_of
 from tests.support.bots.players import Player
 from tests.support.rig import quick_policy
 
-QUICK = (ClientName.CCXT, ClientName.PYMEXC)
+QUICK = (ClientName.CCXT, ClientName.CCXT_PRO, ClientName.PYMEXC)
 """Those whose package the lock file of the tests has."""
 
 

@@ -6,6 +6,7 @@ import tomllib
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 DATA = Path(__file__).with_name("clients.toml")
 
@@ -23,21 +24,26 @@ class ClientName(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """One client. ``package`` is its name on PyPI, ``python`` the least Python that can install it."""
+    """One client. ``package`` is what pip calls it, ``python`` the least Python that can install it."""
 
     name: ClientName
     title: str
     package: str
     version: str
     python: str
+    also: tuple[str, ...] = ()
 
     @property
-    def requirement(self) -> str:
-        """What pip installs."""
-        return f"{self.package}=={self.version}"
+    def requirements(self) -> str:
+        """What pip installs, a line for each."""
+        return "\n".join((f"{self.package}=={self.version}", *self.also))
 
 
 def load_clients() -> dict[ClientName, Client]:
     """Every client of the data file, in its order."""
     tables = tomllib.loads(DATA.read_text(encoding="utf-8"))
-    return {ClientName(name): Client(ClientName(name), **table) for name, table in tables.items()}
+    return {ClientName(name): _client(ClientName(name), table) for name, table in tables.items()}
+
+
+def _client(name: ClientName, table: dict[str, Any]) -> Client:
+    return Client(name, **(table | {"also": tuple(table.get("also", ()))}))

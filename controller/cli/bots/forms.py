@@ -116,17 +116,21 @@ def _pymexc(access: Access) -> str:
 
 import pymexc.base
 import pymexc.base_websocket
+from pymexc import spot
 
 pymexc.base.SPOT = "{access.gateway}"
-pymexc.base_websocket.SPOT = "{access.stream}"
-
-from pymexc import spot  # after the addresses
-
+pymexc.base_websocket.SPOT = STREAM = "{access.stream}"
 KEYS = {{"api_key": "{access.key}", "api_secret": os.environ["{_SECRET}"]}}
 
 
 def http() -> spot.HTTP:
     return spot.HTTP(**KEYS)
+
+
+def websocket() -> spot.WebSocket:
+    socket = spot.WebSocket(**KEYS)
+    socket.endpoint = f"{{STREAM}}?listenKey={{socket.listenKey}}"
+    return socket
 """
 
 

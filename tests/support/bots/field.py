@@ -83,7 +83,7 @@ async def climb(deployment: Rig, player: Player, done: Callable[[Did], bool], sa
     loop, refused, ready = asyncio.get_running_loop(), "", False
     end = loop.time() + within
     while loop.time() < end:
-        assert not player.ended, "the bot has ended"
+        assert not player.ended, f"the bot has ended: {player.last_words}"
         status = await deployment.status()
         assert status["stage"] != "HALTED", f"it halted: {status['halt_reason']}"
         did = by_stage(await deployment.entries()).get(status["stage"], Did(status["stage"]))

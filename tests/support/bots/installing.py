@@ -6,6 +6,7 @@ What it needs beside pip is the Python that the client asks for, by its name (``
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -30,9 +31,9 @@ def python_of(client: Client) -> Path:
 
 def install(client: Client) -> str:
     """Make the environment if it is not there or not of this lock file. Returns why that cannot be done, or nothing."""
-    base = shutil.which(f"python{client.python}")
-    if base is None:
-        return f"it needs Python {client.python}, and python{client.python} is not on the PATH"
+    base = _base(client.python)
+    if not base:
+        return f"it needs Python {client.python}, and no python{client.python} on the PATH runs"
     lock, venv = lock_file(client), python_of(client).parents[1]
     digest = hashlib.sha256(lock.read_bytes()).hexdigest()
     ready = venv / ".ready"
@@ -44,6 +45,15 @@ def install(client: Client) -> str:
         if done.returncode:
             return f"`{Path(command[0]).name} {' '.join(command[1:4])} …` ended with {done.returncode}: {_last(done.stderr)}"
     ready.write_text(digest)
+    return ""
+
+
+def _base(version: str) -> str:
+    """A Python of this version that runs. One on the PATH may be a shim that only says where others are."""
+    for folder in os.get_exec_path():
+        place = Path(folder) / f"python{version}"
+        if place.is_file() and subprocess.run([place, "--version"], capture_output=True, check=False).returncode == 0:
+            return str(place)
     return ""
 
 
@@ -75,13 +85,13 @@ def _last(text: str) -> str:
 def lock() -> None:
     """Write every lock file anew from the versions of the data file."""
     for client in load_clients().values():
-        print(f"{client.title}: {client.requirement}, Python {client.python}", flush=True)
+        print(f"{client.title}: {client.requirements.replace(chr(10), ' ')}, Python {client.python}", flush=True)
         target = lock_file(client)
         target.parent.mkdir(exist_ok=True)
         options = ["--generate-hashes", "--no-emit-index-url", "--no-emit-find-links", "--no-header", "--quiet"]
         subprocess.run(
             ["uv", "pip", "compile", "-", "--python-version", client.python, *options, "-o", str(target)],
-            input=client.requirement,
+            input=client.requirements,
             text=True,
             check=True,
             stdout=subprocess.DEVNULL,

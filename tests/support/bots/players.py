@@ -79,6 +79,11 @@ class Player:
     def ended(self) -> bool:
         return self.process is not None and self.process.returncode is not None
 
+    @property
+    def last_words(self) -> str:
+        """The last line that it printed."""
+        return (self.log.read_text(errors="replace").splitlines() or ["nothing was printed"])[-1]
+
     async def said(self) -> dict[str, str]:
         """The figures that the bot printed."""
         lines = self.log.read_text(errors="replace").splitlines()

@@ -24,7 +24,9 @@ from tests.support.rig import ROOT
 
 INSIDE = "tests.support.bots.run"
 RESULTS = installing.RECIPES / "results.json"
-LONGEST_S = 900.0
+LONGEST_S = {ClientName.FREQTRADE: 900.0}
+"""Seconds for the whole way up. freqtrade trades once a minute."""
+USUAL_S = 300.0
 
 
 def main() -> int:
@@ -75,7 +77,9 @@ async def _play(directory: Path, clients: list[Client]) -> int:
     for client in clients:
         path = directory / f"{client.name}.json"
         if not path.is_file():
-            path.write_text(json.dumps(await govern(client, directory / client.name, LONGEST_S), ensure_ascii=False))
+            path.write_text(
+                json.dumps(await govern(client, directory / client.name, LONGEST_S.get(client.name, USUAL_S)), ensure_ascii=False)
+            )
         failed = json.loads(path.read_text()).get("failed")
         if failed:
             failures += 1

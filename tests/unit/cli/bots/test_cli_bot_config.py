@@ -10,6 +10,7 @@ import ccxt.async_support
 import ccxt.pro
 import pymexc.base
 import pymexc.base_websocket
+import pymexc.spot
 import pytest
 
 from controller.bootstrap.bot_secrets import made_keys
@@ -84,6 +85,20 @@ def test_pymexc_is_pointed_at_the_gateway(run: Run, deployment: Path, monkeypatc
     assert client.base_url == gateway_of(deployment)
     assert pymexc.base_websocket.SPOT.startswith("ws://127.0.0.1:")
     client.session.close()
+
+
+def test_pymexcs_websocket_has_the_gateways_address(run: Run, deployment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Quiet:
+        def __init__(self, **keys: str) -> None:
+            self.listenKey, self.endpoint = keys["api_key"], "wss://elsewhere"
+
+    for known in (pymexc.base, pymexc.base_websocket):
+        monkeypatch.setattr(known, "SPOT", known.SPOT)
+    names = module(run, deployment, ClientName.PYMEXC, monkeypatch)
+    monkeypatch.setattr(pymexc.spot, "WebSocket", Quiet)
+    (bot,) = load_settings(deployment).bots
+    made = names["websocket"]()  # type: ignore[operator]
+    assert made.endpoint == f"{gateway_of(deployment).replace('http', 'ws')}/ws?listenKey={bot.key}"
 
 
 def test_json_names_the_file_and_the_variable(run: Run, deployment: Path) -> None:
