@@ -17,6 +17,7 @@ from controller.gateway.limits import GatewayLimits
 from controller.gateway.port import BotKey, BotKeys
 from controller.gateway.server import serving
 from controller.gateway.stream_limits import StreamLimits
+from controller.serving.acceptor import Acceptors
 from controller.serving.bounds import Bounds
 from exchange.wire.push import Push
 from exchange.wire.push_decode import decode_push
@@ -101,10 +102,13 @@ class Stream:
 
 @asynccontextmanager
 async def gateway(
-    streams: StreamLimits | None = None, connection: Bounds | None = None, keys: BotKeys | None = None
+    streams: StreamLimits | None = None,
+    connection: Bounds | None = None,
+    keys: BotKeys | None = None,
+    acceptors: Acceptors | None = None,
 ) -> AsyncIterator[Gateway]:
     """Serve a gateway."""
     port, found = FakePort(), keys if isinstance(keys, Keys) else Keys()
     limits: GatewayLimits = replace(PLENTY, streams=streams or StreamLimits(), connection=connection or Bounds())
-    async with serving(create_app(port, found, limits), "127.0.0.1", 0, limits) as number:
+    async with serving(create_app(port, found, limits), "127.0.0.1", 0, limits, acceptors) as number:
         yield Gateway(port, found, number)
