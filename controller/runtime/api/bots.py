@@ -58,6 +58,8 @@ from policies.silence import BotLiveness, HeardBy
 
 DECIDED_WITHIN_S = 10.0
 """A bot waits this long for the controller's own decision: longer than an append across a network may take."""
+AT_ONCE = 50
+"""A query parses this many settled orders in one turn of the event loop, which orders and halts share."""
 OUTCOME_WITHIN_S = 15.0
 """A bot waits this long for its order's outcome; the venue client ends its own wait, with an unknown outcome, well before."""
 
@@ -176,12 +178,15 @@ class Bots:
             report_of(order) for order in sorted(mine, key=lambda order: -order.number) if symbol is None or order.symbol == symbol
         ]
 
-    def all_orders(
+    async def all_orders(
         self, bot: str, symbol: str, window: Window, limit: int, statuses: frozenset[OrderStatus] | None
     ) -> Sequence[OrderReport]:
         """The bot's newest orders, as far back as the history goes."""
         state, found = self._writer.state, list[OrderReport]()
-        for client_id in self._history.orders.of(state, bot, symbol, window.start, window.end):
+        names = tuple(self._history.orders.of(state, bot, symbol, window.start, window.end))
+        for read, client_id in enumerate(names, start=1):
+            if read % AT_ONCE == 0:
+                await asyncio.sleep(0)
             order = state.orders[client_id]
             if statuses is None or order.status in statuses:
                 found.append(report_of(order))
@@ -193,7 +198,7 @@ class Bots:
         """The bot's newest fills, as far back as the history goes."""
         state, found = self._writer.state, list[Fill]()
         for kept in reversed(self._history.fills):
-            if kept.symbol != symbol or not window.start <= kept.traded_at <= window.end:
+            if (kept.bot, kept.symbol) != (bot, symbol) or not window.start <= kept.traded_at <= window.end:
                 continue
             if order_id is not None and not kept.may_be_of(order_id):
                 continue
