@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from decimal import Decimal
@@ -89,6 +90,7 @@ class Bots:
         self._clock = clock
         self._blocked = blocked
         self._also_denies: Callable[[VenueName, OrderIntent], Deny | None] = lambda _venue, _intent: None
+        self._undecided: Counter[tuple[str, str]] = Counter()
         self._waiting: dict[str, asyncio.Event] = {}
         self._cancelling: dict[str, set[asyncio.Future[CancelOutcome | None]]] = {}
         writer.add_follower(self._on_batch)
@@ -117,6 +119,8 @@ class Bots:
             key=key,
             conditions=order.conditions,
         )
+        name = (bot, intent.client_id)
+        self._undecided[name] += 1
         try:
             decision = await self._inbox.ask(request, self._clock.monotonic_ns(), DECIDED_WITHIN_S)
         except InboxFull:
@@ -125,6 +129,9 @@ class Bots:
             return Busy(1) if late.withdrawn else Outstanding("", order.client_id or "", late.message)
         except GatehouseError as error:
             return Deny(error.code, "", "", error.message, error.remedy)
+        finally:
+            self._undecided[name] -= 1
+            self._undecided += Counter()
         match decision.reply:
             case Admitted(client_id=client_id) | Repeated(client_id=client_id):
                 return await self._outcome(client_id)
@@ -139,7 +146,9 @@ class Bots:
             return Deny(
                 NOT_ARMED, "not armed", "armed", f"gatehouse is not armed: {why}", "`gatehouse status` says what is missing."
             )
-        if self._writer.state.first_of(bot, intent.client_id) is not None:
+        # An order with this id may be admitted already, or be in the queue: then the answer is about that one.
+        queued = intent.client_id and self._undecided[bot, intent.client_id]
+        if queued or self._writer.state.first_of(bot, intent.client_id) is not None:
             return None
         return self._also_denies(venue, intent)
 
