@@ -28,7 +28,7 @@ from controller.gateway.streams.endpoint import PATH, refuse_stream, serve_strea
 from controller.gateway.streams.hub import Hub
 from controller.gateway.streams.keys import StreamKeys
 from controller.gateway.throttled import Throttled
-from controller.serving.guarded import signer_of, vouch
+from controller.serving.guarded import key_of, vouch
 from controller.serving.throttle import Throttle
 from exchange.errors import GatehouseError
 from exchange.wire.errors import ErrorCode, WireError, WireRefusal, dump_json, refuse
@@ -81,6 +81,7 @@ class Gateway:
 
     def __init__(self, port: GatewayPort, keys: BotKeys, limits: GatewayLimits) -> None:
         self._port = port
+        self._keys = keys
         self._authenticator = Authenticator(keys, strict_content_type=limits.strict_content_type)
         self._limits = limits
         self._history = Throttle(limits.history)
@@ -128,7 +129,7 @@ class Gateway:
             endpoint = self._endpoint(request, scope.get("raw_path"))
             call = await self._admit(request, endpoint, scope, receive)
             if call.bot:
-                vouch(scope, call.bot)
+                vouch(scope, call.bot, call.key)
             value = await endpoint.answer(call)
         except Throttled as wait:
             return Reply.of(wait.error, retry_after_s=wait.retry_after_s)
@@ -158,8 +159,9 @@ class Gateway:
     async def _admit(self, request: RequestHead, endpoint: Endpoint, scope: Scope, receive: Receive) -> Call:
         now = self._port.now()
         if endpoint.lane in {Lane.PUBLIC, Lane.HISTORY}:
-            if signer := signer_of(scope):
-                self._port.heard_from(signer, HeardBy.MARKET_DATA)
+            # A key that was revoked since shows no bot: the program that holds it is one that was replaced.
+            if (key := key_of(scope)) and (signer := self._keys.find(key)) is not None:
+                self._port.heard_from(signer.name, HeardBy.MARKET_DATA)
             self._debit(self._unsigned, request.address)
             if endpoint.lane is Lane.HISTORY:
                 self._debit(self._history, request.address)

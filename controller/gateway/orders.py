@@ -51,6 +51,8 @@ ORDER_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 """The form of the order ids that gatehouse gives; no order has any other."""
 
 _WEEK = 7 * DAY
+_AT_ONCE = 50
+"""As many orders of a long answer are written in one turn of the event loop, which other orders share."""
 _SUCCESSES = frozenset({0, 200})
 _STATES: Mapping[str, frozenset[OrderStatus]] = MappingProxyType(
     {
@@ -178,8 +180,13 @@ class OrderDesk:
         query = parse_history(call.params, default=ALL_ORDERS_DEFAULT, most=ALL_ORDERS_MAX)
         window = window_of(query.start, query.end, self._port.now(), usual=DAY, most=_WEEK)
         statuses = _statuses(call.params.get("states", ""))
-        found = self._port.all_orders(call.bot, query.symbol, window, query.limit, statuses)
-        return [self._order_json(call, order) for order in found]
+        found = await self._port.all_orders(call.bot, query.symbol, window, query.limit, statuses)
+        shown = list[dict[str, object]]()
+        for number, order in enumerate(found, start=1):
+            if number % _AT_ONCE == 0:
+                await asyncio.sleep(0)
+            shown.append(self._order_json(call, order))
+        return shown
 
     def _order_json(self, call: Call, order: OrderReport) -> dict[str, object]:
         shown = order if order.updated_at is not None else replace(order, updated_at=order.created_at)

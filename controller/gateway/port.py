@@ -170,7 +170,7 @@ class GatewayPort(Protocol):
         """The bot's working orders (``exchange.orders.WORKING``), newest first; of every symbol for ``None``."""
         ...
 
-    def all_orders(
+    async def all_orders(
         self, bot: str, symbol: str, window: Window, limit: int, statuses: frozenset[OrderStatus] | None
     ) -> Sequence[OrderReport]:
         """The bot's newest ``limit`` orders created in ``window``, newest first; only those in ``statuses`` unless ``None``."""

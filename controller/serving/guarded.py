@@ -12,7 +12,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from controller.serving.acceptor import Acceptor
 from controller.serving.websocket import GuardedWebSocket
 
-_VOUCH, _SIGNER = "vouch", "signer"
+_VOUCH, _KEY = "vouch", "key"
 
 
 class _Wait(Enum):
@@ -35,17 +35,17 @@ def guarded_protocol(acceptor: Acceptor) -> type[GuardedProtocol]:
     return Guarded
 
 
-def vouch(scope: Scope, signer: str) -> None:
+def vouch(scope: Scope, signer: str, key: str) -> None:
     """A request had a valid signature of ``signer``: a full acceptor drops its connection last. The gateway calls it."""
     said = scope.get("state", {}).get(_VOUCH)
     if said is not None:
-        said(signer)
+        said(signer, key)
 
 
-def signer_of(scope: Scope) -> str:
-    """Who signed the requests of this connection so far; empty where nobody or several did."""
-    signer = scope.get("state", {}).get(_SIGNER)
-    return signer() if signer is not None else ""
+def key_of(scope: Scope) -> str:
+    """The key of the last signed request of this connection; empty where nobody or several signed one."""
+    key = scope.get("state", {}).get(_KEY)
+    return key() if key is not None else ""
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -61,6 +61,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self.address = ""
         self.proven = ""
         self._shared = False
+        self._key = ""
         self.waiting_since: float | None = None
         self._waits: _Wait | None = None
         self._deadline: asyncio.TimerHandle | None = None
@@ -115,7 +116,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self._parsing = _Wait.HEAD
         self.scope["state"][_VOUCH] = self._vouch
-        self.scope["state"][_SIGNER] = self._signer
+        self.scope["state"][_KEY] = self._key_of
 
     def on_headers_complete(self) -> None:
         """The head is complete. A target that is not a path is answered with 404."""
@@ -163,12 +164,12 @@ class GuardedProtocol(HttpToolsProtocol):
         self._unread = False
         self._note()
 
-    def _vouch(self, signer: str) -> None:
+    def _vouch(self, signer: str, key: str) -> None:
         self._shared = self._shared or self.proven not in {"", signer}
-        self.proven = signer
+        self.proven, self._key = signer, key
 
-    def _signer(self) -> str:
-        return "" if self._shared else self.proven
+    def _key_of(self) -> str:
+        return "" if self._shared else self._key
 
     def _note(self) -> None:
         if not self._open:

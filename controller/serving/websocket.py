@@ -211,6 +211,16 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
             return
         super().handle_ping()
 
+    def keepalive_timeout(self) -> None:
+        """It answered no ping. What it did not read must not keep it open, or its bot would count as connected."""
+        super().keepalive_timeout()
+        self._cut_later()
+
+    def handle_close(self, event: Frame) -> None:
+        """The client closes, and must read what was sent before in time."""
+        super().handle_close(event)
+        self._cut_later()
+
     def _counted(self) -> bool:
         """Count one frame of the client; end the stream of one that sends too many."""
         second = int(self.loop.time())

@@ -117,7 +117,7 @@ class _Saving:
         self._state = replace(desk.state, settled=orders, by_bot_id=ids)
         history, fill = RecentHistory(), next(event for event, _ in desk.journal if isinstance(event, FillBooked))
         history.orders.restore(SavedOrders(_SETTLED, (desk.now,) * KEEP_ORDERS, (0,) * KEEP_ORDERS, (("demo-bot", SYMBOL),)))
-        history.fills.extend([KeptFill.of(fill, event_codec.encode(fill))] * KEEP_FILLS)
+        history.fills.extend([KeptFill.of(fill, event_codec.encode(fill), "demo-bot")] * KEEP_FILLS)
         self._saved = history.saved()
         self._tree = MerkleTree()
         for number in range(desk.state.seq):

@@ -11,12 +11,14 @@ from itertools import pairwise
 import pytest
 
 from controller.core import events as e
+from controller.core import inputs as i
 from controller.core.decisions import cuts, sweeps
+from controller.core.order_state import AT_THE_VENUE
 from controller.runtime.venues.reconcile import Sweeper
 from exchange.model import Fill, OrderIntent, OrderStatus
 from policies.schema import UnknownOrder
 from policies.stage import Stage
-from tests.support.busy_venue import EVERY_S, BusyVenue, Pace, busy_desk
+from tests.support.busy_venue import EVERY_S, MOCK, BusyVenue, Pace, busy_desk
 from tests.support.counting import Counted
 from tests.support.desk import START, D
 from tests.support.proofs import proven
@@ -112,6 +114,36 @@ def test_a_lost_order_of_a_bot_that_never_pauses_is_proven_absent(pace: Pace) ->
     assert busy.desk.state.position.stage is Stage.MOCK, busy.desk.state.halt_reason
     assert busy.desk.state.orders[lost[0]].status is OrderStatus.REJECTED
     assert busy.admitted > busy.asked * 2 / 3
+
+
+class Quoting(BusyVenue):
+    """A bot whose orders never trade: it takes each back after two seconds, so a settled order of it is in no list."""
+
+    def trade(self, order: object) -> None:
+        """Nobody takes a price of this bot."""
+
+    def _market(self, number: int) -> None:
+        old = self.clock.now() - 2_000
+        for order in self.desk.state.open_on(MOCK):
+            if order.status in AT_THE_VENUE and not order.cancel_requested and order.admitted_at <= old:
+                self._give(i.CancelAsked("demo-bot", order.client_id))
+
+
+def test_a_lost_order_of_a_bot_that_only_quotes_is_proven_absent() -> None:
+    lost: list[str] = []
+
+    def lose(intent: OrderIntent) -> bool:
+        """Lose the first order after five seconds."""
+        if lost or busy.clock.now() < START + 5_000:
+            return False
+        lost.append(intent.client_id)
+        return True
+
+    busy = Quoting(1, Pace(orders_a_second=5), busy_desk(UnknownOrder(max_age_ms=30_000)), loses=lose)
+    busy.run(50, ticks=True)
+    assert busy.desk.state.position.stage is Stage.MOCK, busy.desk.state.halt_reason
+    assert busy.desk.state.orders[lost[0]].status is OrderStatus.REJECTED
+    assert busy.admitted > busy.asked * 3 / 4
 
 
 # The same story with a broken product: each of these has to be noticed.

@@ -148,7 +148,7 @@ class Rig:
         """The status of the deployment."""
         return dict((await self.ask("GET", "/v1/status")).json())
 
-    async def until(self, wanted: Any, *, within: float = 40) -> dict[str, Any]:
+    async def until(self, wanted: Any, *, within: float = 120) -> dict[str, Any]:
         """Wait until ``wanted(status)`` holds."""
         loop = asyncio.get_running_loop()
         deadline, last = loop.time() + within, {}

@@ -39,7 +39,7 @@ from controller.core.decisions.draft import Draft
 from controller.core.decisions.whose import find
 from controller.core.effects import ReadAccount
 from controller.core.inputs import AccountRead
-from controller.core.order_state import AT_THE_VENUE, IN_FLIGHT, ZERO, OrderState
+from controller.core.order_state import AT_THE_VENUE, ZERO, OrderState
 from controller.core.state import State
 from exchange.model import Millis, OrderReport, OrderStatus, Side
 from exchange.ports import VenueName
@@ -97,8 +97,7 @@ def read_if_it_proves(draft: Draft, venue: VenueName) -> None:
         return
     orders = draft.after.open_on(venue)
     horizons = [_horizon(order, policy) for order in orders if _looked_up_enough(order, policy)]
-    shown = [order for order in orders if order.status in AT_THE_VENUE and not order.cancel_requested]
-    if any(order.admitted_at >= horizon for order in shown for horizon in horizons):
+    if any(_may_be_shown(order) and order.admitted_at >= horizon for order in orders for horizon in horizons):
         draft.do(ReadAccount(venue))
 
 
@@ -144,9 +143,18 @@ def _stillness(state: State, now: Millis) -> _Stillness | None:
 
 
 def _has_younger(state: State, venue: VenueName, horizon: int) -> bool:
-    """Whether an order that was admitted after the horizon reached the venue: what an account that stands still can show."""
-    admitted = sum(at >= horizon for at in state.admissions)
-    return admitted > sum(order.admitted_at >= horizon and order.status in IN_FLIGHT for order in state.open_on(venue))
+    """Whether a reading of now could show an order that was admitted after the horizon: it is open, or it traded.
+
+    One that was rejected, or cancelled before it traded, is in no list. Only the orders that would have to wait can then prove it.
+    """
+    if any(_may_be_shown(order) and order.admitted_at >= horizon for order in state.open_on(venue)):
+        return True
+    traded = (one for one in reversed(state.ledger(venue).recent) if one.booked_at >= horizon and one.client_id)
+    return any(order.admitted_at >= horizon for one in traded if (order := state.orders.get(one.client_id)) is not None)
+
+
+def _may_be_shown(order: OrderState) -> bool:
+    return order.status in AT_THE_VENUE and not order.cancel_requested
 
 
 def missing_proof(state: State, order: OrderState, now: Millis) -> str:

@@ -26,6 +26,7 @@ class StreamKeys:
 
     async def create(self, call: Call) -> object:
         """``POST userDataStream``: a new listen key, or the newest of a bot that has sixty."""
+        self._end_revoked(call.bot)
         key = self._keys.create(call.bot, self._port.now())
         self._made_with.setdefault(key, call.key)
         self._forget_ended()
@@ -70,6 +71,12 @@ class StreamKeys:
         if self._bots.find(self._made_with.get(owner.listen_key, "")) is None:
             return "gatehouse: the bot's key was revoked."
         return ""
+
+    def _end_revoked(self, bot: str) -> None:
+        """End the listen keys that a revoked key made: they open no stream, and would count among the sixty."""
+        for key in self._keys.of(bot, self._port.now()):
+            if self._bots.find(self._made_with.get(key, "")) is None:
+                self._keys.delete(key, bot, self._port.now())
 
     def _forget_ended(self) -> None:
         valid = {key for key, _, _ in self._keys.state()}

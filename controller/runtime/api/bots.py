@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from decimal import Decimal
@@ -58,6 +59,8 @@ from policies.silence import BotLiveness, HeardBy
 
 DECIDED_WITHIN_S = 10.0
 """A bot waits this long for the controller's own decision: longer than an append across a network may take."""
+AT_ONCE = 50
+"""A query parses this many settled orders in one turn of the event loop, which orders and halts share."""
 OUTCOME_WITHIN_S = 15.0
 """A bot waits this long for its order's outcome; the venue client ends its own wait, with an unknown outcome, well before."""
 
@@ -87,6 +90,7 @@ class Bots:
         self._clock = clock
         self._blocked = blocked
         self._also_denies: Callable[[VenueName, OrderIntent], Deny | None] = lambda _venue, _intent: None
+        self._undecided: Counter[tuple[str, str]] = Counter()
         self._waiting: dict[str, asyncio.Event] = {}
         self._cancelling: dict[str, set[asyncio.Future[CancelOutcome | None]]] = {}
         writer.add_follower(self._on_batch)
@@ -115,6 +119,8 @@ class Bots:
             key=key,
             conditions=order.conditions,
         )
+        name = (bot, intent.client_id)
+        self._undecided[name] += 1
         try:
             decision = await self._inbox.ask(request, self._clock.monotonic_ns(), DECIDED_WITHIN_S)
         except InboxFull:
@@ -123,6 +129,9 @@ class Bots:
             return Busy(1) if late.withdrawn else Outstanding("", order.client_id or "", late.message)
         except GatehouseError as error:
             return Deny(error.code, "", "", error.message, error.remedy)
+        finally:
+            self._undecided[name] -= 1
+            self._undecided += Counter()
         match decision.reply:
             case Admitted(client_id=client_id) | Repeated(client_id=client_id):
                 return await self._outcome(client_id)
@@ -137,7 +146,9 @@ class Bots:
             return Deny(
                 NOT_ARMED, "not armed", "armed", f"gatehouse is not armed: {why}", "`gatehouse status` says what is missing."
             )
-        if self._writer.state.first_of(bot, intent.client_id) is not None:
+        # An order with this id may be admitted already, or be in the queue: then the answer is about that one.
+        queued = intent.client_id and self._undecided[bot, intent.client_id]
+        if queued or self._writer.state.first_of(bot, intent.client_id) is not None:
             return None
         return self._also_denies(venue, intent)
 
@@ -181,12 +192,15 @@ class Bots:
             report_of(order) for order in sorted(mine, key=lambda order: -order.number) if symbol is None or order.symbol == symbol
         ]
 
-    def all_orders(
+    async def all_orders(
         self, bot: str, symbol: str, window: Window, limit: int, statuses: frozenset[OrderStatus] | None
     ) -> Sequence[OrderReport]:
         """The bot's newest orders, as far back as the history goes."""
         state, found = self._writer.state, list[OrderReport]()
-        for client_id in self._history.orders.of(state, bot, symbol, window.start, window.end):
+        names = tuple(self._history.orders.of(state, bot, symbol, window.start, window.end))
+        for read, client_id in enumerate(names, start=1):
+            if read % AT_ONCE == 0:
+                await asyncio.sleep(0)
             order = state.orders[client_id]
             if statuses is None or order.status in statuses:
                 found.append(report_of(order))
@@ -199,7 +213,7 @@ class Bots:
         state, found = self._writer.state, list[Fill]()
         here = state.watched if order_id is None else None
         for kept in reversed(self._history.fills):
-            if kept.symbol != symbol or not window.start <= kept.traded_at <= window.end:
+            if (kept.bot, kept.symbol) != (bot, symbol) or not window.start <= kept.traded_at <= window.end:
                 continue
             if order_id is not None and not kept.may_be_of(order_id):
                 continue

@@ -50,16 +50,17 @@ def _amount(text: str) -> Decimal | None:
 
 @dataclass(frozen=True, slots=True)
 class KeptFill:
-    """A booked trade: what it is searched by, and the body of its journal entry."""
+    """A booked trade: what it is searched by, and the body of its journal entry. ``bot`` is empty where it is not of ours."""
 
+    bot: str
     symbol: str
     traded_at: Millis
     body: str
 
     @classmethod
-    def of(cls, fill: e.FillBooked, body: bytes) -> KeptFill:
-        """The fill of a journal entry."""
-        return cls(intern(fill.symbol), Millis(fill.traded_at), body.decode())
+    def of(cls, fill: e.FillBooked, body: bytes, bot: str) -> KeptFill:
+        """The fill of a journal entry, and whose order it is of."""
+        return cls(intern(bot), intern(fill.symbol), Millis(fill.traded_at), body.decode())
 
     @property
     def event(self) -> e.FillBooked:

@@ -103,7 +103,8 @@ class RecentHistory:
         if isinstance(event, e.OrderAdmitted):
             self.orders.add(after.orders[event.client_id], after)
         elif isinstance(event, e.FillBooked):
-            self.fills.append(KeptFill.of(event, entry.body))
+            order = after.orders.get(event.client_id)
+            self.fills.append(KeptFill.of(event, entry.body, order.bot if order is not None else ""))
         elif isinstance(event, e.Sampled) and (point := point_of(event, after)) is not None:
             self._samples.append(point.line)
 

@@ -8,9 +8,8 @@ from controller.core import inputs as i
 from controller.core.decisions.absence import ALL_AFTER_MS, STILL_AFTER_MS, STILL_FOR_MS, UNKNOWN_ORDER
 from controller.core.decisions.draft import Reply
 from controller.core.effects import Cancel, ReadAccount
-from controller.core.order_state import OrderStatus
-from exchange.model import Side
-from exchange.ports import Unknown, VenueName
+from exchange.model import OrderStatus, Side
+from exchange.ports import Rejected, Unknown, VenueName
 from exchange.wire.signing import DEFAULT_RECV_WINDOW
 from policies.limits import Deny
 from tests.support.desk import Desk
@@ -74,6 +73,34 @@ def test_a_younger_order_that_is_lost_too_shows_nothing(desk: Desk) -> None:
     desk.placed(desk.order("0.00002"), Unknown("time-out"))
     desk.pass_time(STILL_AFTER_MS)
     assert not waits(tried(desk, Side.BUY))
+
+
+@pytest.mark.parametrize("after_ms", [STILL_AFTER_MS, ALL_AFTER_MS])
+def test_a_younger_order_that_was_rejected_shows_nothing(desk: Desk, after_ms: int) -> None:
+    lost(desk)
+    desk.placed(desk.order("0.00002"), Rejected(30004, "Insufficient position"))
+    desk.pass_time(after_ms)
+    assert not waits(tried(desk, Side.BUY))
+
+
+@pytest.mark.parametrize("after_ms", [STILL_AFTER_MS, ALL_AFTER_MS])
+def test_a_younger_order_that_was_cancelled_untraded_shows_nothing(desk: Desk, after_ms: int) -> None:
+    lost(desk)
+    younger = desk.placed(desk.order("0.00002"))
+    desk.give(i.CancelAsked("demo-bot", younger))
+    desk.give(i.VenueReported(MOCK, desk.report(younger, OrderStatus.CANCELED)))
+    desk.pass_time(after_ms)
+    assert not waits(tried(desk, Side.BUY))
+
+
+def test_a_younger_order_that_traded_is_shown_when_it_is_settled(desk: Desk) -> None:
+    lost(desk)
+    younger = desk.placed(desk.order("0.00002"))
+    desk.fill(younger, "0.00002")
+    desk.give(i.VenueReported(MOCK, desk.report(younger, OrderStatus.FILLED, "0.00002")))
+    assert younger not in desk.state.open
+    desk.pass_time(ALL_AFTER_MS)
+    assert waits(tried(desk, Side.BUY))
 
 
 def test_the_refusal_names_the_order_and_when_to_try_again(desk: Desk) -> None:

@@ -139,7 +139,7 @@ class FakePort:
         mine = reversed(self.orders.get(bot, {}).values())
         return [one for one in mine if one.status in WORKING and symbol in {None, one.symbol}]
 
-    def all_orders(
+    async def all_orders(
         self, bot: str, symbol: str, window: Window, limit: int, statuses: frozenset[OrderStatus] | None
     ) -> Sequence[OrderReport]:
         self.heard.append(("all_orders", bot, symbol, window, limit, statuses))

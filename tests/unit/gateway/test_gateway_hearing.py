@@ -42,12 +42,17 @@ async def ask(port: int, *requests: bytes) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     async with asyncio.timeout(30):
         for request in requests:
-            writer.write(request)
-            head = await reader.readuntil(b"\r\n\r\n")
-            length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
-            await reader.readexactly(int(length.split(b":")[1]))
+            await answered(reader, writer, request)
     writer.close()
     await writer.wait_closed()
+
+
+async def answered(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> None:
+    """Send a request and read the whole answer."""
+    writer.write(request)
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+    await reader.readexactly(int(length.split(b":")[1]))
 
 
 async def test_a_signed_request_is_heard(port: FakePort, bot: BotClient) -> None:
@@ -94,6 +99,19 @@ async def test_market_data_on_another_connection_is_nobodys() -> None:
     async with gateway(fake) as port:
         await ask(port, signed(fake, "/api/v3/account"))
         await ask(port, DEPTH)
+    assert fake.signs == [("alpha", HeardBy.REQUEST)]
+
+
+async def test_market_data_on_the_connection_of_a_revoked_key_is_nobodys() -> None:
+    fake, keys, limits = FakePort(), FixedKeys(ALPHA), GatewayLimits()
+    async with serving(create_app(fake, keys, limits), "127.0.0.1", 0, limits) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        async with asyncio.timeout(30):
+            await answered(reader, writer, signed(fake, "/api/v3/account"))
+            del keys.by_key[ALPHA.key]
+            await answered(reader, writer, DEPTH)
+        writer.close()
+        await writer.wait_closed()
     assert fake.signs == [("alpha", HeardBy.REQUEST)]
 
 

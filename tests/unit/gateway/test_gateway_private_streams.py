@@ -59,6 +59,17 @@ async def test_a_bot_has_sixty_listen_keys_at_most() -> None:
     assert keys[60] == keys[59]
 
 
+async def test_a_new_key_is_not_given_the_listen_keys_of_a_revoked_one() -> None:
+    async with gateway() as served:
+        for _ in range(60):
+            await served.listen_key()
+        issued = replace(ALPHA, key="alphaissuedanew")
+        served.keys.keys[issued.key] = issued
+        del served.keys.keys[ALPHA.key]
+        async with served.stream(await served.listen_key(issued)) as stream:
+            assert await stream.subscribe(ORDERS) == ORDERS
+
+
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
 async def test_a_listen_key_of_another_bot_is_not_renewed_or_closed(method: str) -> None:
     async with gateway() as served:

@@ -10,7 +10,9 @@ from contextlib import suppress
 from dataclasses import replace
 
 from controller.gateway.stream_port import OrderNews
+from controller.serving.acceptor import Acceptors
 from controller.serving.bounds import Bounds
+from controller.serving.websocket import GuardedWebSocket
 from exchange.model import OrderReport
 from exchange.wire.push import OrderExtras
 from tests.support.crowd import eventually
@@ -83,6 +85,22 @@ async def test_a_slow_reader_that_reads_again_finds_the_reason() -> None:
             while b"read too slowly" not in end:
                 end = end[-200:] + await reader.read(1_000_000)
         assert b"What was not sent is in REST" in end
+        writer.close()
+
+
+async def test_a_stream_that_answers_no_ping_is_cut_with_what_it_did_not_read() -> None:
+    acceptors = Acceptors()
+    async with gateway(connection=Bounds(write_seconds=0.3), acceptors=acceptors) as served:
+        reader, writer = await handshake(served, f"?listenKey={await served.listen_key(BETA)}")
+        writer.write(SUBSCRIBE)
+        await reader.readexactly(2)
+        clients = (client for acceptor in acceptors._remote for client in acceptor.clients)
+        stream = next(client for client in clients if isinstance(client, GuardedWebSocket))
+        while not stream.transport.get_write_buffer_size():
+            stream.push(bytes(16_384))
+        assert not stream.unread, "little enough waits that the gateway would send more"
+        stream.keepalive_timeout()
+        await eventually(lambda: "beta" not in served.port.streams.listening())
         writer.close()
 
 

@@ -15,7 +15,7 @@ from policies.document import canonical_bytes, parse_canonical, parse_journalled
 from policies.floors import DRILL_RULES, FLOORS, REQUIRED_RULES, Floor, RequiredRule, violations
 from policies.numbers import text
 from policies.rules import GateName, MetricName, Op
-from policies.schema import Policy
+from policies.schema import BlindHalt, Policy
 from tests.unit.policies.policy_kit import REHEARSAL, changed, example, following, pinned, tree_of
 
 TEAM = pinned(changed(example("team"), "limits.order_rate", {"count": 2, "per_ms": 1000}))
@@ -34,6 +34,13 @@ def _base(floor: Floor) -> Policy:
 
 
 STEPS = st.integers(min_value=1, max_value=10**12)
+
+
+def test_a_stage_that_never_halts_for_what_is_unseen_is_within_its_floor() -> None:
+    guards = TEAM.guards.model_copy(update={"blind_halt_ms": BlindHalt()})
+    assert violations(TEAM.model_copy(update={"guards": guards})) == ()
+
+
 ALL_RULES = (*REQUIRED_RULES, *DRILL_RULES)
 RULE_IDS = [f"{rule.gate}:{rule.metric}" for rule in ALL_RULES]
 

@@ -141,6 +141,13 @@ def test_a_rate_that_follows_a_source_has_no_stricter_side(new: Policy) -> None:
         assert new == old or not only_stricter(new, old)
 
 
+def test_a_rate_is_not_stricter_for_being_pinned() -> None:
+    floors = {floor.path.rsplit(".", 1)[1]: str(floor.bound) for floor in FLOORS if floor.path.startswith("eur_rate.follow.")}
+    old = following(POLICY, **{name: bound if name == "band_percent" else int(bound) for name, bound in floors.items()})
+    rate = POLICY.eur_rate.model_copy(update={"quote_per_eur": old.eur_rate.quote_per_eur})
+    assert not only_stricter(old, POLICY.model_copy(update={"eur_rate": rate}))
+
+
 def test_another_number_may_get_stricter_beside_a_rate_that_follows() -> None:
     old = following(POLICY)
     new = old.model_copy(update={"caps": old.caps.model_copy(update={"live": Decimal(9)})})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,24 @@ async def test_what_is_asked_first_denies_new_orders_and_no_repeated_one(shell: 
         assert await bots.place(BOT, ORDER, key=BOT_KEYS[BOT]) == Busy(1)
     finally:
         later.journal.close()
+
+
+async def test_what_is_asked_first_denies_no_order_whose_first_copy_is_undecided(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "DECIDED_WITHIN_S", 5)
+    bots, denials = bots_of(shell), list[Deny]()
+    bots.ask_first(lambda _venue, _intent: denials[0] if denials else None)
+    first = asyncio.create_task(bots.place(BOT, ORDER, key=BOT_KEYS[BOT]))
+    await asyncio.sleep(0)
+    denials.append(Deny("signer-budget", "8", "0", "nothing is left", "Wait."))
+    again = asyncio.create_task(bots.place(BOT, ORDER, key=BOT_KEYS[BOT]))
+    await asyncio.sleep(0)
+    for name in ("mine-2", None):
+        assert await bots.place(BOT, replace(ORDER, client_id=name), key=BOT_KEYS[BOT]) == denials[0]
+    await shell.step()
+    answers = await asyncio.wait_for(asyncio.gather(first, again), 5)
+    assert answers[0] == answers[1] != denials[0], "both were decided"
 
 
 async def test_an_order_without_the_writers_answer_is_outstanding(shell: Shell) -> None:

@@ -47,9 +47,10 @@ def test_a_sample_reads_back(equity: Decimal | None, exposure: Decimal | None, c
 
 def test_a_fill_reads_back_from_its_entry(desk: Desk) -> None:
     fill = next(event for event, _ in desk.journal if isinstance(event, e.FillBooked))
-    found = KeptFill.of(fill, event_codec.encode(fill))
+    found = KeptFill.of(fill, event_codec.encode(fill), "demo-bot")
     assert found.event == fill
-    assert (found.symbol, found.traded_at, found.may_be_of(fill.client_id)) == (fill.symbol, fill.traded_at, True)
+    assert (found.bot, found.symbol, found.traded_at) == ("demo-bot", fill.symbol, fill.traded_at)
+    assert found.may_be_of(fill.client_id)
     assert not found.may_be_of("gh-of-another-order")
 
 
