@@ -72,9 +72,9 @@ class Tally:
         """Count an order that the venue rejected."""
         return replace(self, rejects=self.rejects + 1)
 
-    def with_denial(self) -> Tally:
-        """Count an order that our limits denied."""
-        return replace(self, denials=self.denials + 1)
+    def with_denial(self, count: int = 1) -> Tally:
+        """Count orders that our limits denied."""
+        return replace(self, denials=self.denials + count)
 
     def with_fill(self) -> Tally:
         """Count a booked trade."""

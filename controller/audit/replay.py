@@ -25,6 +25,7 @@ from policies.document import canonical_bytes
 DECISIONS = (
     e.OrderAdmitted,
     e.OrderDenied,
+    e.OrdersDeniedAgain,
     e.CommandAccepted,
     e.CommandRefused,
     e.CommandPending,

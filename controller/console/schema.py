@@ -154,7 +154,7 @@ class LandingView(View):
 class NextEdgeView(View):
     """A move that can be proposed now. ``gate`` is empty where no gate guards the edge; ``step`` is 0 except for RAMPING.
 
-    A command is refused while one of ``landing`` is not ``ok``.
+    A command is refused while one of ``landing`` is not ``ok``. ``leaves`` says what the bot has here and not there.
     """
 
     verb: Verb
@@ -163,6 +163,7 @@ class NextEdgeView(View):
     gate: str
     persons_needed: int
     landing: tuple[LandingView, ...] = ()
+    leaves: tuple[str, ...] = ()
 
     @property
     def blind(self) -> str:
@@ -463,7 +464,10 @@ class ProposeRequest(Request):
 
 
 class ProposalView(View):
-    """A command to sign: ``payload`` is canonical JSON text, ``word_code`` the digest as words to read aloud to a second person."""
+    """A command to sign: ``payload`` is canonical JSON text, ``word_code`` the digest as words to read aloud to a second person.
+
+    ``leaves`` says what the bot has where the deployment is and will not have where the command leads.
+    """
 
     payload: str
     payload_digest: str
@@ -472,6 +476,7 @@ class ProposalView(View):
     gate: GateView | None
     persons_needed: int
     cooling_off_ms: int = 0
+    leaves: tuple[str, ...] = ()
 
 
 class HaltRequest(Request):

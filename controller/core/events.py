@@ -292,6 +292,23 @@ class OrderDenied(Event):
     message: str
 
 
+class OrdersDeniedAgain(Event):
+    """Orders were denied like the last one that was journalled: the same bot, rule, symbol and limit, for the same fact (ADR 56).
+
+    ``count`` of them came from ``since`` on; ``measured``, ``message`` and ``bot_client_id`` are those of the newest.
+    """
+
+    bot: str
+    rule: str
+    symbol: str
+    threshold: str
+    measured: str
+    message: str
+    bot_client_id: str
+    since: int
+    count: int
+
+
 class OrderAcked(Event):
     """The venue accepted the order. ``price`` and ``quantity`` are what it made of a MARKET order, absent for others."""
 

@@ -83,8 +83,9 @@ class Gateway:
         self._port = port
         self._authenticator = Authenticator(keys, strict_content_type=limits.strict_content_type)
         self._limits = limits
+        self._history = Throttle(limits.history)
         stream_keys = StreamKeys(port, keys)
-        self._hub = Hub(port, stream_keys, limits.streams.at_most(limits.connection.per_address))
+        self._hub = Hub(port, stream_keys, limits.streams.at_most(limits.connection.per_address), self._history)
         self._endpoints = endpoints(port, stream_keys)
         self._paths = frozenset(path for _, path in self._endpoints)
         self._lanes = {
@@ -93,7 +94,6 @@ class Gateway:
             Lane.QUERY: Throttle(limits.queries),
         }
         self._unsigned = Throttle(limits.unsigned)
-        self._history = Throttle(limits.history)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or serve one stream."""
@@ -116,7 +116,7 @@ class Gateway:
             if scope.get("raw_path", b"") != PATH.encode():
                 raise _not_found(f"gatehouse: streams are at {PATH}.")
             self._check_ready(ErrorCode.SERVICE_UNAVAILABLE)
-            await serve_stream(self._hub, request.query, scope, receive, send)
+            await serve_stream(self._hub, request, scope, receive, send)
         except Throttled as wait:
             await refuse_stream(receive, send, wait.error, retry_after_s=wait.retry_after_s)
         except WireRefusal as refusal:

@@ -183,7 +183,7 @@ class OrderDesk:
 
     def _order_json(self, call: Call, order: OrderReport) -> dict[str, object]:
         shown = order if order.updated_at is not None else replace(order, updated_at=order.created_at)
-        return order_json(shown, self._port.stp_mode(call.bot, order.order_id))
+        return order_json(shown, self._port.stp_mode(call.bot, order.order_id), self._port.cancel_reason(call.bot, order.order_id))
 
     def _find(self, call: Call) -> OrderReport | None:
         ref = parse_order_ref(call.params)

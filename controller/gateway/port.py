@@ -162,6 +162,10 @@ class GatewayPort(Protocol):
         """What one of the bot's orders asked for against self-trades. It has no effect, as at MEXC in an account in no group."""
         ...
 
+    def cancel_reason(self, bot: str, order_id: str) -> str | None:
+        """Why gatehouse ended one of the bot's orders that the bot did not cancel; ``None`` where it did not."""
+        ...
+
     def open_orders(self, bot: str, symbol: str | None) -> Sequence[OrderReport]:
         """The bot's working orders (``exchange.orders.WORKING``), newest first; of every symbol for ``None``."""
         ...
@@ -173,7 +177,10 @@ class GatewayPort(Protocol):
         ...
 
     def fills(self, bot: str, symbol: str, order_id: str | None, window: Window, limit: int) -> Sequence[Fill]:
-        """The bot's newest ``limit`` fills made in ``window``, newest first; of one order unless ``order_id`` is ``None``."""
+        """The bot's newest ``limit`` fills made in ``window``, newest first; of one order unless ``order_id`` is ``None``.
+
+        Without ``order_id`` they are those of the venue of the current stage: its account is the one that ``balances`` shows.
+        """
         ...
 
     def balances(self, bot: str) -> Mapping[str, Balance]:

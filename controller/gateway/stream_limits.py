@@ -10,7 +10,8 @@ class StreamLimits:
     """Bounds of one stream and of all of them. Durations in seconds, as in mexc-spot-v3.md §1.5.
 
     ``messages`` and ``queue_bytes`` are what may wait for a slow reader. ``public`` and ``private`` are how many streams there may
-    be at once, ``per_bot`` how many private ones of a bot, ``channels`` how many different public channels of all streams.
+    be at once, ``per_bot`` how many private ones of a bot, ``channels`` how many different public channels of all streams,
+    ``histories`` how many of them candles and mini tickers, which cost the most.
     """
 
     unsubscribed_s: float = 30
@@ -23,6 +24,7 @@ class StreamLimits:
     private: int = 40
     per_bot: int = 20
     channels: int = 256
+    histories: int = 64
 
     def at_most(self, connections: int) -> StreamLimits:
         """The same with at most three quarters of so many connections, so that requests always find room."""

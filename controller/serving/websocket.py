@@ -149,6 +149,27 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
         self._acceptor.leave(self)
         super().connection_lost(exc)
 
+    def data_received(self, data: bytes) -> None:
+        """Read the client's frames. Once the stream closes, what the client has not read is given up in time."""
+        super().data_received(data)
+        if self.transport.is_closing():
+            self._cut_later()
+
+    def eof_received(self) -> None:
+        """The client sends no more, so the stream closes once everything is read; that too has a time limit."""
+        super().eof_received()
+        self._cut_later()
+
+    def on_task_complete(self, task: asyncio.Task[None]) -> None:
+        """The application has ended the stream."""
+        super().on_task_complete(task)
+        self._cut_later()
+
+    def keepalive_timeout(self) -> None:
+        """The client has not answered a ping: it is not there."""
+        super().keepalive_timeout()
+        self.transport.abort()
+
     def pause_writing(self) -> None:
         """The client does not read."""
         super().pause_writing()
@@ -159,7 +180,7 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
         """The client reads again."""
         super().resume_writing()
         self.unread = False
-        if not self.close_sent:
+        if not (self.close_sent or self.transport.is_closing()):
             self._stop_deadline()
             self._when_read()
 
@@ -201,7 +222,7 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
         return True
 
     def _cut_later(self) -> None:
-        if self._deadline is None:
+        if self._deadline is None and not self.disconnected:
             self._deadline = self.loop.call_later(self._acceptor.bounds.write_seconds, self.transport.abort)
 
     def _stop_deadline(self) -> None:

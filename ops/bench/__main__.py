@@ -7,7 +7,7 @@ import os
 import platform
 from pathlib import Path
 
-from ops.bench import client_path, governance, halting, replaying, signing, venue_orders
+from ops.bench import client_path, fan_out, governance, halting, replaying, signing, venue_orders
 from ops.bench.measure import Outcome, run, table, write_json
 
 CONTESTS = {
@@ -23,6 +23,7 @@ CONTESTS = {
         governance.VERIFY,
         halting.CONTEST,
         halting.SAVING,
+        fan_out.CONTEST,
     )
 }
 

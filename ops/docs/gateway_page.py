@@ -28,8 +28,9 @@ _MOST = (
     f"Too slow is a reader for whom {_BOUNDS.messages:,} messages or {_BOUNDS.queue_bytes // 1024} KiB wait. "
     f"At most {_BOUNDS.public} public and {_BOUNDS.private} private streams are open, "
     f"{_BOUNDS.per_bot} for each bot and\n{MAX_CONNECTIONS} for each listen "
-    f"key; a bot has {MAX_KEYS} listen keys at most, a stream {_BOUNDS.subscriptions} subscriptions. "
-    "A handshake beyond that gets 429 with the reason."
+    f"key; a bot has {MAX_KEYS} listen keys at most, a stream {_BOUNDS.subscriptions} subscriptions.\n"
+    f"A handshake beyond that gets 429 with the reason. All streams together have {_BOUNDS.channels} different public channels,"
+    f"\n{_BOUNDS.histories} of them of candles and mini tickers; to open one of those counts as a request for candles."
 )
 _NO_KEY = frozenset({Lane.PUBLIC, Lane.HISTORY})
 _INTERVALS = ", ".join(f"`{one.value}`" for one in Interval if one is not Interval.HOUR8)
@@ -153,6 +154,25 @@ and so is every channel of a symbol whose book is not fresh now. The reply names
 See ADR [54](adr/0054-a-stream-is-whole-or-it-ends.md).
 """
 
+_MOVES = """
+## After a move to another stage
+
+Each venue has an account of its own, and nothing that a bot holds moves with the stage: coins of MOCK do not exist on the testnet,
+and coins of the testnet do not exist at MEXC. `gatehouse advance` and `gatehouse status` list what would be left before the move
+is signed. What was bought at MEXC stays in the account there; `gatehouse flatten` sells it.
+
+| a bot asks for | after the move |
+|---|---|
+| `account` | the balances of the new stage's account |
+| `myTrades` | the trades of the new stage's account; with `orderId` those of that order, of any stage |
+| `openOrders` | the new orders, and those of the old stage until their venue has confirmed the cancel |
+| `order`, `allOrders` | the orders of every stage; those that the move ended are `CANCELED` or `PARTIALLY_CANCELED` |
+
+`cancelReason` of an order that the move ended says `gatehouse: the deployment left MOCK for TESTNET_VALIDATING`, and of one that
+a halt ended `gatehouse: the deployment is HALTED`. Between TESTNET_VALIDATING and VALIDATED, and between LIVE_€10 and RAMPING, the
+account stays the same, and so does all of this.
+"""
+
 _CONTENT_TYPE = """
 ## Content-Type
 
@@ -172,4 +192,4 @@ def gateway() -> str:
         for (method, path), one in served
     ]
     refused = [f"| {method} `{path}` | {why} |\n" for (method, path), why in sorted(REFUSED.items(), key=lambda one: one[0][::-1])]
-    return "".join([_HEAD, *rows, _REFUSED, *refused, _CANDLES, _SILENCE, _BALANCES, _STREAMS, _CONTENT_TYPE])
+    return "".join([_HEAD, *rows, _REFUSED, *refused, _CANDLES, _SILENCE, _BALANCES, _STREAMS, _MOVES, _CONTENT_TYPE])

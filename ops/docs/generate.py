@@ -32,6 +32,7 @@ def lifecycle() -> str:
         "# Lifecycle",
         "",
         "Generated from `controller/core/lifecycle.py`, `gates/registry.py` and `policies/authority.py` by `make docs`.",
+        "What a bot holds does not move with the stage: see [after a move](gateway.md#after-a-move-to-another-stage).",
         "",
         "```mermaid",
         "stateDiagram-v2",

@@ -224,7 +224,7 @@ async def larger_than_the_top(trader: Trader, testnet: RunningTestnet, type_: Or
     return intent(Side.BUY, type_, sum((shown for _, shown in asks[:6]), Decimal("0.5")), asks[5][0])
 
 
-async def until(done: Callable[[], object], within: float = 10) -> None:
+async def until(done: Callable[[], object], within: float = 60) -> None:
     """Wait until the other side of a socket has arrived at a state."""
     async with asyncio.timeout(within):
         while not done():  # noqa: ASYNC110 - the other side of a socket has no event to wait for

@@ -21,6 +21,7 @@ _STYLES = {
     "command-pending": "yellow",
     "command-voided": "red",
     "order-denied": "yellow",
+    "orders-denied-again": "yellow",
 }
 
 
@@ -67,7 +68,7 @@ def summary(entry: Entry) -> Text:
             f" step {body['step']}" if body["step"] else "",
             f"  {body['reason']}",
         )
-    if entry.kind in {"command-refused", "breach-detected", "order-denied"}:
+    if entry.kind in {"command-refused", "breach-detected", "order-denied", "orders-denied-again"}:
         return Text(body["message"])
     return Text("  ".join(f"{key}={_value(item)}" for key, item in body.items() if key not in _LONG and item not in (None, "", [])))
 

@@ -179,7 +179,8 @@ def _edge(view: StatusView) -> list[str]:
         gate = f", gate {edge.gate}" if edge.gate else ""
         people = "1 signature" if edge.persons_needed == 1 else f"{edge.persons_needed} signatures"
         blind = f"\n  not now: {edge.blind}" if edge.blind else ""
-        edges.append(f"{edge.verb} → {edge.target}{step} ({people}{gate}){blind}")
+        leaves = "".join(f"\n  leaves: {line}" for line in edge.leaves)
+        edges.append(f"{edge.verb} → {edge.target}{step} ({people}{gate}){blind}{leaves}")
     return edges
 
 

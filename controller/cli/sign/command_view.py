@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ def print_proposal(proposal: ProposalView, path: Path, output: Output) -> None:
     console = stdout()
     if proposal.gate is not None:
         console.print(gate_table(proposal.gate))
+    print_leaves(proposal.leaves)
     console.print(_panel(proposal.payload.encode(), "no one yet"))
     needed = proposal.persons_needed
     hands = ", one of them with a touched security key" if _asks_for_a_touch(proposal) else ""
@@ -54,6 +56,12 @@ def print_gate(gate: GateView | None) -> None:
     """Print a gate that passes. A gate that refuses is printed with the refusal."""
     if gate is not None and gate.verdict == "PASS":
         stdout().print(gate_table(gate))
+
+
+def print_leaves(lines: Sequence[str]) -> None:
+    """Print what a move leaves behind, before it is signed."""
+    for line in lines:
+        stdout().print(Text(f"leaves: {line}", "bold yellow"))
 
 
 def print_command(envelope: Envelope, directory: Path, output: Output) -> None:

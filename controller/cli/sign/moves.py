@@ -130,15 +130,17 @@ def carry_out(
     from controller.authority.verify import read_command
     from controller.cli.shared.client import OperatorClient
     from controller.cli.sign.command_files import sign_with
-    from controller.cli.sign.command_view import print_command, print_gate, print_receipt
+    from controller.cli.sign.command_view import print_command, print_gate, print_leaves, print_receipt
 
     with OperatorClient(directory) as client:
         proposal = client.propose(request)
         if before_signing is not None:
             before_signing(read_command(proposal.payload.encode()).subject)
-        envelope = sign_with(Envelope(proposal.payload.encode()), keys, directory)
         if output is Output.TABLE:
             print_gate(proposal.gate)
+            print_leaves(proposal.leaves)
+        envelope = sign_with(Envelope(proposal.payload.encode()), keys, directory)
+        if output is Output.TABLE:
             print_command(envelope, directory, output)
         receipt = client.submit(envelope.text)
         if show_receipt:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from controller.core.decisions.held import NOTHING, Held, folded, settled
 from controller.core.effects import Effect, Latch
-from controller.core.events import Event
+from controller.core.events import Event, Reconciled, Sampled
 from controller.core.fold.apply import apply
 from controller.core.state import State
 from exchange.model import Millis
@@ -108,8 +108,10 @@ class Draft:
         if not new and not self._due:
             return Decision(self._before, (), effects, reply, held)
         if effects or self._due:
-            return Decision(self.after, (*held.events(self.now), *new), effects, reply)
+            known = held.all_written(new, self.now, self._before)
+            return Decision(self.after, (*held.events(self.now), *new), effects, reply, known)
         written, kept = settled(self._before, held, new, self.after, self.now)
         after = folded(self._before, written, self.now)
-        measured = tuple(event.model_copy(update={"taken_at": self.now}) for event in new) if kept else ()
+        shown = (event for event in new if isinstance(event, Sampled | Reconciled)) if kept else ()
+        measured = tuple(event.model_copy(update={"taken_at": self.now}) for event in shown)
         return Decision(after, written, (), reply, kept, measured)

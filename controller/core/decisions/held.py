@@ -25,6 +25,7 @@ from typing import Any
 from immutables import Map
 
 from controller.core import events as e
+from controller.core.decisions.refusals import Refusals, fact_of
 from controller.core.fold.apply import apply
 from controller.core.state import Ledger, State
 from exchange.model import Millis
@@ -56,21 +57,26 @@ class Held:
     sampled_since: Millis = Millis(0)
     compared_since: Millis = Millis(0)
     newest: Millis = Millis(0)
+    refusals: Refusals = Refusals()
 
     def __bool__(self) -> bool:
-        return self.sample is not None or bool(self.compared)
+        return self.sample is not None or bool(self.compared) or bool(self.refusals)
 
-    def events(self, now: Millis) -> tuple[Measurement, ...]:
+    def events(self, now: Millis) -> tuple[e.Event, ...]:
         """What the journal gets now."""
         held = (*((self.sample,) if self.sample is not None else ()), *self.compared)
-        return tuple(event.model_copy(update={"taken_at": None}) if event.taken_at == now else event for event in held)
+        measured = (event.model_copy(update={"taken_at": None}) if event.taken_at == now else event for event in held)
+        return (*measured, *self.refusals.events())
 
     def over(self, state: State, now: Millis) -> State:
         """The state as if all of this were journalled now."""
         return folded(state, self.events(now), now)
 
-    def joined(self, events: Sequence[e.Event], now: Millis) -> Held | None:
-        """This with more measurements, made now; ``None`` if they cannot be one entry, or something else is among them."""
+    def joined(self, events: Sequence[e.Event], now: Millis, before: State) -> Held | None:
+        """This with more measurements and repeated refusals, made now; ``None`` if something is among them that is written at once.
+
+        ``before`` is the state in which they were decided.
+        """
         held: Held | None = self
         for event in events:
             match event:
@@ -78,6 +84,8 @@ class Held:
                     held = held._with_sample(event, now)  # noqa: SLF001
                 case e.Reconciled() if held is not None:
                     held = held._with_comparison(event, now)  # noqa: SLF001
+                case e.OrderDenied() if held is not None:
+                    held = held._with_refusal(event, now, before)  # noqa: SLF001
                 case _:
                     return None
         return held
@@ -97,19 +105,42 @@ class Held:
         compared = tuple(sorted((*others, joined), key=lambda one: one.venue))
         return replace(self, compared=compared, compared_since=self.compared_since if self.compared else now, newest=now)
 
+    def _with_refusal(self, event: e.OrderDenied, now: Millis, before: State) -> Held | None:
+        counted = self.refusals.counted(event, fact_of(before), now)
+        return None if counted is None else replace(self, refusals=counted, newest=now)
+
     def due(self, before: State, now: Millis) -> Held:
         """The part of this that is not held back any longer: it is old, or ``_judged`` sees it."""
-        samples, comparisons = replace(self, compared=()), replace(self, sample=None)
+        measured = replace(self, refusals=Refusals())
+        samples, comparisons = replace(measured, compared=()), replace(measured, sample=None)
         sample_due = now - self.sampled_since >= HOLD_SAMPLE_MS or _judged(samples.over(before, now)) != _judged(before)
         compared_due = now - self.compared_since >= HOLD_COMPARED_MS or _judged(comparisons.over(before, now)) != _judged(before)
         # An account that has not agreed since the start is not an account in which nothing changed.
         compared_due = compared_due or any(before.ledger(one.venue).reconciled_at is None for one in self.compared)
-        return replace(self, sample=self.sample if sample_due else None, compared=self.compared if compared_due else ())
+        return replace(
+            self,
+            sample=self.sample if sample_due else None,
+            compared=self.compared if compared_due else (),
+            refusals=self.refusals.due(now),
+        )
 
-    def without(self, written: Held) -> Held:
-        """What is still held after a part of it was written."""
-        left = replace(self, sample=None if written.sample else self.sample, compared=() if written.compared else self.compared)
-        return left or NOTHING
+    def without(self, written: Held, now: Millis) -> Held:
+        """What is still held after a part of it was written now."""
+        left = replace(
+            self,
+            sample=None if written.sample else self.sample,
+            compared=() if written.compared else self.compared,
+            refusals=self.refusals.without(written.refusals, now),
+        )
+        return left or Held(refusals=left.refusals)
+
+    def all_written(self, events: Sequence[e.Event], now: Millis, before: State) -> Held:
+        """What is known after all of this and ``events`` were written now: which refusals the next ones are compared with."""
+        refusals = self.refusals.without(self.refusals, now)
+        for event in events:
+            if isinstance(event, e.OrderDenied):
+                refusals = refusals.first(event, fact_of(before), now)
+        return Held(refusals=refusals)
 
 
 NOTHING = Held()
@@ -120,11 +151,11 @@ def settled(before: State, held: Held, events: Sequence[e.Event], after: State, 
 
     ``events`` are new; ``after`` is the state with everything folded that was held and is new, one by one.
     """
-    together = held.joined(events, now)
+    together = held.joined(events, now, before)
     if together is None or _plain(together.over(before, now)) != _plain(after):
-        return (*held.events(now), *events), NOTHING
+        return (*held.events(now), *events), held.all_written(events, now, before)
     due = together if after.drill is not None else together.due(before, now)
-    return due.events(now), together.without(due)
+    return due.events(now), together.without(due, now)
 
 
 def folded(state: State, events: Sequence[e.Event], now: Millis) -> State:

@@ -16,6 +16,7 @@ from controller.core.fold.flatten import FLATTEN_RULE
 from controller.core.inputs import CancelAsked, OrderRequested
 from controller.core.state import State
 from policies.limits import Admit, Deny, LimitContext, check
+from policies.stage import Stage
 
 NOT_ARMED = "not-armed"
 """The rule that denies orders until the venues are reconciled. The other rules are ``policies.limits.LimitRule``."""
@@ -25,6 +26,9 @@ MOVED = "moved"
 
 BOT_KEY = "bot-key"
 """The rule that denies an order signed with a key that is revoked, or that was never issued to this bot."""
+
+_REASON_MOST = 300
+"""So much of a halt's reason is shown to a bot."""
 
 _KEY_NOT_ISSUED = Deny(
     BOT_KEY,
@@ -70,7 +74,8 @@ def order_requested(draft: Draft, request: OrderRequested) -> Reply:
     )
     verdict = check(intent, context, policy, stage=state.position.stage, step=state.position.step, now=draft.now)
     if isinstance(verdict, Deny):
-        return _deny(draft, request, replace(verdict, message=f"{verdict.message} (at {state.position})"))
+        why = f": {state.halt_reason[:_REASON_MOST]}" if state.position.stage is Stage.HALTED else ""
+        return _deny(draft, request, replace(verdict, message=f"{verdict.message} (at {state.position}{why})"))
     assert venue is not None, "the limits admit no order at a stage without a venue"
     draft.emit(_admitted_event(state, request, verdict, intent.client_id))
     draft.do(Place(venue, intent))
@@ -83,7 +88,8 @@ def _denies_every_order(state: State, request: OrderRequested) -> Deny | None:
         return _DRILL_RUNNING
     if state.flatten is not None:
         return _FLATTEN_RUNNING
-    if state.policy is None or not state.armed:
+    # At HALTED the halt is the reason, also while its books are not reconciled: ``limits.check`` denies every order there.
+    if state.policy is None or not (state.armed or state.position.stage is Stage.HALTED):
         return _not_armed(state.not_armed_because or "no policy is in force")
     if state.venue is not None and state.venue is not request.venue:
         return Deny(

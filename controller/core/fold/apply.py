@@ -394,6 +394,7 @@ _APPLY: dict[type[e.Event], Callable[[State, Any], State]] = {
     e.HaltMeasured: _measured,
     e.OrderAdmitted: orders.admitted,
     e.OrderDenied: lambda state, event: drills.order_denied(orders.denied(state, event), event),
+    e.OrdersDeniedAgain: orders.denied_again,
     e.OrderAcked: orders.acked,
     e.OrderRejected: orders.rejected,
     e.OrderUnknown: lambda state, event: drills.order_unknown(orders.unknown(state, event), event),

@@ -91,7 +91,12 @@ def admitted(state: State, event: e.OrderAdmitted) -> State:
 
 def denied(state: State, _: e.OrderDenied) -> State:
     """Count a denied order."""
-    return _counted(state, Tally.with_denial)
+    return _counted(state, lambda tally: tally.with_denial())
+
+
+def denied_again(state: State, event: e.OrdersDeniedAgain) -> State:
+    """Count orders that were denied like one before."""
+    return _counted(state, lambda tally: tally.with_denial(event.count))
 
 
 def _settled(state: State, order: OrderState) -> State:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from starlette.types import Receive, Scope, Send
 
+from controller.gateway.requests import RequestHead
 from controller.gateway.streams.hub import Hub
-from controller.gateway.streams.session import POLICY, Owner, Session
-from controller.serving.websocket import WebSocket, socket_of, text_frame
+from controller.gateway.streams.session import POLICY, Session
+from controller.serving.websocket import socket_of, text_frame
 from exchange.wire.errors import WireError, WireRefusal, dump_json
 from exchange.wire.signing import parse_params
 from exchange.wire.stream import (
@@ -42,7 +43,7 @@ async def refuse_stream(receive: Receive, send: Send, error: WireError, *, retry
     await send({"type": "websocket.http.response.body", "body": body})
 
 
-async def serve_stream(hub: Hub, query: str, scope: Scope, receive: Receive, send: Send) -> None:
+async def serve_stream(hub: Hub, request: RequestHead, scope: Scope, receive: Receive, send: Send) -> None:
     """Open the stream of a handshake that may be answered, and serve it until it ends.
 
     Raises:
@@ -51,7 +52,7 @@ async def serve_stream(hub: Hub, query: str, scope: Scope, receive: Receive, sen
     socket = socket_of(scope)
     if socket is None:
         raise _refusal(501, "this server opens no streams")
-    key = parse_params(query, b"").get("listenKey")
+    key = parse_params(request.query, b"").get("listenKey")
     owner = None if key is None else hub.keys.owner(key)
     if (key is None or owner is not None) and (why := hub.full_for(owner)):
         raise _refusal(429, f"{why}. Close one, or subscribe to more channels on the ones that are open.")
@@ -65,14 +66,13 @@ async def serve_stream(hub: Hub, query: str, scope: Scope, receive: Receive, sen
             socket.end(POLICY, _BAD_KEY)
             return
         with hub.connected(owner):
-            await _converse(hub, socket, owner, receive)
+            await _converse(hub, hub.join(socket, owner, request.address), receive)
     finally:
         if owner is not None:
             hub.keys.disconnect(owner.listen_key)
 
 
-async def _converse(hub: Hub, socket: WebSocket, owner: Owner | None, receive: Receive) -> None:
-    session = hub.join(socket, owner)
+async def _converse(hub: Hub, session: Session, receive: Receive) -> None:
     try:
         while (message := await receive())["type"] != "websocket.disconnect":
             hub.heard(session)

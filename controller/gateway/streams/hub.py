@@ -21,6 +21,7 @@ from controller.gateway.stream_port import AccountEnded, BalanceNews, BotNews, F
 from controller.gateway.streams.history import HistoryChannel, open_history
 from controller.gateway.streams.keys import StreamKeys
 from controller.gateway.streams.session import GOING_AWAY, POLICY, TRY_AGAIN, Owner, Session
+from controller.serving.throttle import Throttle
 from controller.serving.websocket import WebSocket, binary_frame
 from exchange.errors import GatehouseError
 from exchange.ports import FeedBroken
@@ -49,8 +50,10 @@ class _Public:
 class Hub:
     """Every stream of one gateway."""
 
-    def __init__(self, port: GatewayPort, keys: StreamKeys, limits: StreamLimits) -> None:
+    def __init__(self, port: GatewayPort, keys: StreamKeys, limits: StreamLimits, history: Throttle) -> None:
+        """``history`` limits how often an address may ask for candles and statistics, by requests and by streams."""
         self.limits = limits
+        self._history = history
         self.keys = keys
         self._port = port
         self._public: dict[str, _Public] = {}
@@ -75,9 +78,9 @@ class Hub:
             return f"{self.limits.per_bot} private streams of this bot are open, and that is the most"
         return ""
 
-    def join(self, socket: WebSocket, owner: Owner | None) -> Session:
+    def join(self, socket: WebSocket, owner: Owner | None, address: str = "") -> Session:
         """A stream was opened."""
-        session = Session(socket, self.limits, asyncio.get_running_loop().time(), owner)
+        session = Session(socket, self.limits, asyncio.get_running_loop().time(), owner, address)
         self._sessions[session] = None
         if self._sweeping is None:
             self._sweep_later()
@@ -92,6 +95,11 @@ class Hub:
         if not self._sessions and self._sweeping is not None:
             self._sweeping.cancel()
             self._sweeping = None
+
+    @property
+    def unsent(self) -> int:
+        """How many channels and streams wait for their turn."""
+        return len(self._due) + len(self._unsent)
 
     def heard(self, session: Session) -> None:
         """A client sent something."""
@@ -118,7 +126,7 @@ class Hub:
             return f"{self.limits.subscriptions} subscriptions are the most that a connection may have"
         if channel.topic.is_private:
             return self._subscribe_private(session, channel)
-        if channel.name not in self._public and (why := await self._open(channel)):
+        if channel.name not in self._public and (why := await self._open(session, channel)):
             return why
         # The answer of a market may take a while, and much may have happened to the stream since.
         public = self._public.get(channel.name)
@@ -153,13 +161,15 @@ class Hub:
             self._port.streams.refresh_balances()
         return ""
 
-    async def _open(self, channel: Channel) -> str:
+    async def _open(self, session: Session, channel: Channel) -> str:
         if why := self._unavailable(channel):
             return why
         if len(self._public) >= self.limits.channels:
             return f"{self.limits.channels} different channels are open, and that is the most"
         work: PublicChannel | HistoryChannel | None = open_channel(channel, self._port)
         if work is None:
+            if why := self._no_history(session):
+                return why
             work = open_history(channel, self._port)
             try:
                 await work.check()
@@ -173,6 +183,12 @@ class Hub:
             for symbol in self._symbols(channel):
                 self._of_symbol.setdefault(symbol, []).append(public)
         return ""
+
+    def _no_history(self, session: Session) -> str:
+        if sum(isinstance(one.work, HistoryChannel) for one in self._public.values()) >= self.limits.histories:
+            return f"{self.limits.histories} different channels of candles and mini tickers are open, and that is the most"
+        wait = self._history.admit(session.address, self._port.now())
+        return f"too many requests for candles and statistics; wait {wait} s" if wait else ""
 
     def _symbols(self, channel: Channel) -> Collection[str]:
         return sorted(self._port.rules(None)) if channel.symbol is None else (channel.symbol,)

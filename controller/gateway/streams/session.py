@@ -30,8 +30,9 @@ class Owner:
 class Session:
     """A stream. ``owner`` is ``None`` on a public one; instants are the event loop's seconds."""
 
-    def __init__(self, socket: WebSocket, limits: StreamLimits, now: float, owner: Owner | None) -> None:
+    def __init__(self, socket: WebSocket, limits: StreamLimits, now: float, owner: Owner | None, address: str = "") -> None:
         self.socket = socket
+        self.address = address
         self.owner = owner
         self.limits = limits
         self.channels: dict[str, Channel] = {}

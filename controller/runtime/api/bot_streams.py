@@ -105,11 +105,16 @@ class BotStreams:
         """Pass on what happens to the bots that ``listening`` names."""
         self._listener, self._listening = listener, listening
 
+    @property
+    def behind(self) -> int:
+        """How many batches wait for their news to be made."""
+        return len(self._batches) + (self._news is not None)
+
     def refresh_balances(self) -> None:
         """Publish what changed without an order. While news wait, they come first: they bring the balances with them."""
         if self._shown is None:
             self._shown = dict(self._balances(self._writer.state))
-        elif not self._batches and self._news is None:
+        elif not self.behind:
             for news in self._moved(self._writer.state, BalanceReason.UNLISTED, self._clock.now()):
                 self._listener(news)
 
@@ -122,7 +127,7 @@ class BotStreams:
             before, self._watched = self._watched, batch.after.watched
             if market_of(before or VenueName.LIVE) is not market_of(self._venue):
                 self._market_listener(MarketReplaced(_replaced("market", batch.after)))
-        if not self._batches and self._news is None and not self._listening():
+        if not self.behind and not self._listening():
             self._state = batch.after
             return
         self._batches.append(batch)

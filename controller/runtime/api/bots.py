@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from decimal import Decimal
 
 from controller.core import events as e
-from controller.core.decisions import bot_liveness
+from controller.core.decisions import bot_liveness, leaving
 from controller.core.decisions.account import ZERO, holdings_of_bot, spendable_quote
 from controller.core.decisions.draft import Admitted, Repeated
 from controller.core.decisions.orders import NOT_ARMED
@@ -169,6 +169,11 @@ class Bots:
         order = self._own(bot, order_id)
         return stp_mode_of(order.conditions or "") if order is not None else StpMode.NONE
 
+    def cancel_reason(self, bot: str, order_id: str) -> str | None:
+        """Why gatehouse ended one of the bot's orders."""
+        order = self._own(bot, order_id)
+        return leaving.cancel_reason(self._writer.state, order) if order is not None else None
+
     def open_orders(self, bot: str, symbol: str | None) -> Sequence[OrderReport]:
         """The bot's working orders, newest first."""
         mine = [order for order in self._writer.state.open.values() if order.bot == bot and order.status in WORKING]
@@ -190,8 +195,9 @@ class Bots:
         return found
 
     def fills(self, bot: str, symbol: str, order_id: str | None, window: Window, limit: int) -> Sequence[Fill]:
-        """The bot's newest fills, as far back as the history goes."""
+        """The bot's newest fills, as far back as the history goes: those of one order, or of the account that it trades on now."""
         state, found = self._writer.state, list[Fill]()
+        here = state.watched if order_id is None else None
         for kept in reversed(self._history.fills):
             if kept.symbol != symbol or not window.start <= kept.traded_at <= window.end:
                 continue
@@ -201,7 +207,7 @@ class Bots:
             if order_id not in {None, fill.client_id}:
                 continue
             order = state.orders.get(fill.client_id)
-            if order is not None and order.bot == bot:
+            if order is not None and order.bot == bot and here in {None, order.venue}:
                 found.append(fill_of(fill, order))
                 if len(found) >= limit:
                     break

@@ -25,7 +25,7 @@ from controller.console.schema import (
 from controller.console.signer_view import SignerBudgetView
 from controller.core import event_codec
 from controller.core import events as e
-from controller.core.decisions import evidence, landing, rebaseline
+from controller.core.decisions import evidence, landing, leaving, rebaseline
 from controller.core.decisions.draft import CommandReply, Decision, SealReply
 from controller.core.decisions.governance import policy_after, target_of
 from controller.core.inputs import CommandSubmitted, Input, ProposalAsked, SubmissionInvalid
@@ -150,6 +150,7 @@ class Operator(Reads):
             gate=views.gate_view_of_text(shown.result, request.verb, state.position, target),
             persons_needed=needed.persons,
             cooling_off_ms=_wait_ms(policy, needed),
+            leaves=leaving.left_behind(state, policy, target),
         )
 
     async def submit(self, envelope_text: str) -> ReceiptView:
@@ -214,7 +215,8 @@ class Operator(Reads):
         checkpoints = tuple(
             CheckpointView(target=o.target, size=o.size, at_ms=o.at, problem=o.problem) for o in self._target_statuses()
         )
-        return view.model_copy(update={"checkpoints": checkpoints, **self._fresh()})
+        counters = view.counters.model_copy(update={"denied": view.counters.denied + self._writer.refusals_held})
+        return view.model_copy(update={"checkpoints": checkpoints, "counters": counters, **self._fresh()})
 
     def _fresh(self) -> dict[str, object]:
         """What is true of this process at this moment and is in no journal entry."""

@@ -123,6 +123,7 @@ _LINES: Mapping[type[e.Event], Callable[[Any], str]] = MappingProxyType(
         e.HaltMeasured: _halt,
         e.OrderAdmitted: _admitted,
         e.OrderDenied: _denied,
+        e.OrdersDeniedAgain: lambda event: f"denied {event.count} more orders of {event.bot} alike: {event.rule}: {event.message}",
         e.OrderAcked: lambda event: f"{event.client_id} accepted by the venue as {event.order_id}",
         e.OrderRejected: lambda event: f"{event.client_id} refused by the venue: {event.code} {event.message}",
         e.OrderUnknown: lambda event: f"{event.client_id} is UNKNOWN: {event.reason}",

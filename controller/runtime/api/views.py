@@ -32,7 +32,7 @@ from controller.console.schema import (
     TestnetView,
 )
 from controller.core import events as e
-from controller.core.decisions import attestation, evidence, forgotten, landing
+from controller.core.decisions import attestation, evidence, forgotten, landing, leaving
 from controller.core.decisions.absence import missing_proof
 from controller.core.decisions.account import holdings_of_bot
 from controller.core.decisions.rates import line as rate_line
@@ -166,6 +166,7 @@ def _next_edges(state: State, policy: Policy, seen: Tick, now: Millis) -> tuple[
             persons_needed=quorum(verb, here.stage, state.mode).persons,
             # A standby watches no market, so it cannot say where a move would land.
             landing=_landing(landing.facts(state, policy, verb, target, seen, now)) if seen.markets else (),
+            leaves=leaving.left_behind(state, policy, target),
         )
         for verb, target, gate in evidence.gated_moves(state)
     )

@@ -60,6 +60,7 @@ _COUNTER_OF: dict[type[e.Event], str] = {
     e.OrderAdmitted: "orders",
     e.FillBooked: "fills",
     e.OrderDenied: "denied",
+    e.OrdersDeniedAgain: "denied",
     e.OrderRejected: "rejected",
     e.OrderUnknown: "unknown",
     e.CancelRequested: "cancels",
@@ -98,7 +99,7 @@ class RecentHistory:
         """Add one journal entry: of a batch, or while a start folds the journal."""
         self.entries.append((entry, event))
         if (name := _COUNTER_OF.get(type(event))) is not None:
-            self._counts[name] += 1
+            self._counts[name] += event.count if isinstance(event, e.OrdersDeniedAgain) else 1
         if isinstance(event, e.OrderAdmitted):
             self.orders.add(after.orders[event.client_id], after)
         elif isinstance(event, e.FillBooked):

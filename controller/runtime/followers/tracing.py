@@ -73,6 +73,8 @@ class Tracing:
                 self._admitted(event, batch, times)
             case e.OrderDenied():
                 self._denied(event, batch, times)
+            case e.OrdersDeniedAgain():
+                self._telemetry.count(Count.DENIALS, event.count, rule=event.rule)
             case e.OrderAcked() | e.OrderUnknown() | e.OrderRejected():
                 self._sent(event, times.durable)
             case e.OrderReported(status=status) if status in TERMINAL:

@@ -226,6 +226,11 @@ class Writer:
         return replace(self._held.over(self._state, self._held.newest), seq=self._state.seq)
 
     @property
+    def refusals_held(self) -> int:
+        """How many refused orders are counted and not journalled yet (ADR 56)."""
+        return self._held.refusals.pending
+
+    @property
     def failed_because(self) -> str:
         """Why this process does not act again; empty while it may act."""
         return self._failed

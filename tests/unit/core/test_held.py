@@ -70,6 +70,13 @@ def late(desk: Desk, ms: int) -> None:
     desk.tick()
 
 
+def refused(desk: Desk) -> None:
+    """A bot that sends too many orders for the policy."""
+    for _ in range(12):
+        desk.pass_time(20)
+        desk.order("0.00003", f"{desk.price - 600:.2f}")
+
+
 def blind(desk: Desk) -> None:
     desk.pass_time(1_000)
     desk.tick(quoted=False)
@@ -103,7 +110,7 @@ STEPS: st.SearchStrategy[Callable[[Desk], object]] = st.one_of(
 
 
 @settings(max_examples=tries(40))
-@given(st.sampled_from(BASES), st.lists(STEPS, min_size=1, max_size=25))
+@given(st.sampled_from(BASES), st.lists(st.one_of(STEPS, st.just(refused)), min_size=1, max_size=25))
 def test_what_is_judged_is_what_journalling_each_would_give(base: Desk, steps: list[Callable[[Desk], object]]) -> None:
     pair = Pair(base)
     for step in steps:

@@ -79,6 +79,7 @@ class FakePort:
     heard: list[tuple[object, ...]] = field(default_factory=list)
     signs: list[tuple[str, HeardBy]] = field(default_factory=list)
     live: BotLiveness | None = None
+    reasons: dict[str, str] = field(default_factory=dict)
     orders: dict[str, dict[str, OrderReport]] = field(default_factory=dict)
     accepted: dict[str, NewOrder] = field(default_factory=dict)
     booked: dict[str, list[Fill]] = field(default_factory=dict)
@@ -183,6 +184,9 @@ class FakePort:
             MarketTrade(symbol, Decimal("2.5"), Decimal(1), Side.SELL, Millis(self.clock - 900), "t1"),
         ]
         return made[:limit] if self.book else []
+
+    def cancel_reason(self, bot: str, order_id: str) -> str | None:
+        return self.reasons.get(order_id) if order_id in self.orders.get(bot, {}) else None
 
     def stp_mode(self, bot: str, order_id: str) -> StpMode:
         return self.accepted[order_id].stp_mode if order_id in self.orders.get(bot, {}) else StpMode.NONE

@@ -14,10 +14,11 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from controller.gateway.app import create_app
 from controller.gateway.limits import GatewayLimits
-from controller.gateway.port import BotKey, BotKeys
+from controller.gateway.port import BotKey
 from controller.gateway.server import serving
 from controller.gateway.stream_limits import StreamLimits
 from controller.serving.bounds import Bounds
+from controller.serving.throttle import Rate
 from exchange.wire.push import Push
 from exchange.wire.push_decode import decode_push
 from exchange.wire.signing import encode_params, signature
@@ -101,10 +102,10 @@ class Stream:
 
 @asynccontextmanager
 async def gateway(
-    streams: StreamLimits | None = None, connection: Bounds | None = None, keys: BotKeys | None = None
+    streams: StreamLimits | None = None, connection: Bounds | None = None, history: Rate = PLENTY.history
 ) -> AsyncIterator[Gateway]:
     """Serve a gateway."""
-    port, found = FakePort(), keys if isinstance(keys, Keys) else Keys()
-    limits: GatewayLimits = replace(PLENTY, streams=streams or StreamLimits(), connection=connection or Bounds())
+    port, found = FakePort(), Keys()
+    limits: GatewayLimits = replace(PLENTY, streams=streams or StreamLimits(), connection=connection or Bounds(), history=history)
     async with serving(create_app(port, found, limits), "127.0.0.1", 0, limits) as number:
         yield Gateway(port, found, number)

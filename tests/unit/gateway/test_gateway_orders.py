@@ -258,3 +258,11 @@ async def test_a_dry_run_checks_the_symbols_rules_and_places_nothing(bot: BotCli
     assert good.json() == {}
     assert (await bot.signed("POST", "order/test", small)).json()["code"] == ErrorCode.BELOW_MINIMUM
     assert port.heard == []
+
+
+async def test_an_order_that_gatehouse_ended_says_why(port: FakePort, bot: BotClient) -> None:
+    order_id = (await bot.buy()).json()["orderId"]
+    shown = [("symbol", "MXUSDT"), ("orderId", order_id)]
+    assert (await bot.signed("GET", "order", shown)).json()["cancelReason"] is None
+    port.reasons[order_id] = "gatehouse: the deployment is HALTED"
+    assert (await bot.signed("GET", "order", shown)).json()["cancelReason"] == "gatehouse: the deployment is HALTED"

@@ -12,10 +12,12 @@ from websockets.exceptions import InvalidStatus
 
 from controller.gateway.stream_limits import StreamLimits
 from controller.gateway.stream_port import MarketReplaced
+from controller.serving.throttle import Rate
 from exchange.model import MarketTrade, Side
 from exchange.ports import FeedBroken
 from exchange.wire.market import BookTicker, Interval
 from exchange.wire.push import DepthLevels, DepthUpdate, KlineUpdate, MiniTicker, TradeBatch
+from tests.support.loopback import http_at
 from tests.unit.gateway.fake_port import CANDLE, START
 from tests.unit.gateway.stream_kit import ACCOUNT, DEALS, DEPTH, ORDERS, SYMBOL, TICKER, gateway
 
@@ -223,3 +225,16 @@ async def test_many_streams_get_one_encoded_push() -> None:
             for entered in opened:
                 await entered.__aexit__(None, None, None)
     assert len(bodies) == 1
+
+
+async def test_channels_of_history_are_few_and_count_as_requests() -> None:
+    intervals = [f"spot@public.kline.v3.api.pb@{SYMBOL}@{one}" for one in ("Min1", "Min5", "Min15")]
+    async with gateway(StreamLimits(histories=2)) as served, served.stream() as stream:
+        assert await stream.subscribe(*intervals[:2]) == ",".join(intervals[:2])
+        assert "2 different channels of candles and mini tickers are open" in await stream.subscribe(intervals[2])
+    async with gateway(history=Rate(1, 2, seconds=60)) as served, served.stream() as stream:
+        assert await stream.subscribe(*intervals[:2]) == ",".join(intervals[:2])
+        assert "too many requests for candles and statistics" in await stream.subscribe(intervals[2])
+        async with http_at(f"http://127.0.0.1:{served.number}") as client:
+            reply = await client.get("/api/v3/klines", params={"symbol": SYMBOL, "interval": "1m"})
+        assert reply.status_code == 429
