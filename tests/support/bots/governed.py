@@ -60,7 +60,7 @@ def transcript(player: Player, steps: list[str], directory: Path) -> str:
         .replace(str(directory), ".")
         .replace(str(ROOT), "…")
     )
-    text = text.replace(player.deployment.bot_secret, "SECRET")
+    text = re.sub(r"listenKey=\w+", "listenKey=…", text.replace(player.deployment.bot_secret, "SECRET"))
     telling = TELLING.get(player.client.name, re.compile(""))
     lines = [line.rstrip()[:300] for line in text.splitlines() if telling.search(line)]
     if len(lines) > HEAD + TAIL:
