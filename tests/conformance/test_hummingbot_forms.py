@@ -1,7 +1,7 @@
 """Cases 60 to 71: the requests of another well-known bot, byte for byte as its source code makes them (mexc-spot-v3.md §2.5, §8.4).
 
-It cannot be installed as a library, so its forms are sent here over plain HTTP: a form-encoded body labelled as JSON on
-POST, everything in the query otherwise, and orders known by their client id alone.
+It needs another Python and a long build, so `make bots` runs the client itself, and its forms are sent here over plain HTTP: a
+form-encoded body labelled as JSON on POST, everything in the query otherwise, and orders known by their client id alone.
 """
 
 from __future__ import annotations

@@ -73,6 +73,10 @@ def main() -> None:
     print(f"pymexc {version('pymexc')}", flush=True)
     while not stop.is_set():
         try:
+            if not stream.is_connected():
+                print("the stream has ended; a new one", flush=True)
+                stream = websocket()
+                stream.account_deals(fills.on_deal)
             once(mexc, fills, stop)
         except MexcAPIError as error:
             print(f"refused: {error}", flush=True)

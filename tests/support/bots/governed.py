@@ -10,6 +10,7 @@ from typing import Any
 from controller.cli.bots.clients import Client, ClientName
 from tests.support.bots.field import STAGES, Did, by_stage, climb, field_of
 from tests.support.bots.players import Player, player_of
+from tests.support.rig import ROOT
 
 HEAD, TAIL = 40, 40
 """Lines of a transcript, from the beginning and from the end."""
@@ -53,8 +54,13 @@ def enough(did: Did) -> bool:
 def transcript(player: Player, steps: list[str], directory: Path) -> str:
     """What the bot printed, without colours and this machine's paths; long ones without their middle."""
     text = player.log.read_text(errors="replace") if player.log.is_file() else ""
-    text = re.sub(r"\x1b\[[0-9;]*m", "", text).replace(str(directory / "bot"), ".").replace(str(directory), ".")
-    text = text.replace(player.deployment.bot_secret, "SECRET")
+    text = (
+        re.sub(r"\x1b\[[0-9;]*m", "", text)
+        .replace(str(directory / "bot"), ".")
+        .replace(str(directory), ".")
+        .replace(str(ROOT), "…")
+    )
+    text = re.sub(r"listenKey=\w+", "listenKey=…", text.replace(player.deployment.bot_secret, "SECRET"))
     telling = TELLING.get(player.client.name, re.compile(""))
     lines = [line.rstrip()[:300] for line in text.splitlines() if telling.search(line)]
     if len(lines) > HEAD + TAIL:
