@@ -166,7 +166,7 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
         self._cut_later()
 
     def keepalive_timeout(self) -> None:
-        """The client has not answered a ping: it is not there."""
+        """It answered no ping. What it did not read must not keep it open, or its bot would count as connected."""
         super().keepalive_timeout()
         self.transport.abort()
 
@@ -210,11 +210,6 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
             self.conn.data_to_send()
             return
         super().handle_ping()
-
-    def keepalive_timeout(self) -> None:
-        """It answered no ping. What it did not read must not keep it open, or its bot would count as connected."""
-        super().keepalive_timeout()
-        self._cut_later()
 
     def handle_close(self, event: Frame) -> None:
         """The client closes, and must read what was sent before in time."""
