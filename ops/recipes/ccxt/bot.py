@@ -35,7 +35,8 @@ async def once(mexc: ccxt.mexc) -> None:
         sold = await mexc.create_order(PAIR, "limit", "sell", held, float(mexc.price_to_precision(PAIR, bid * 0.999)))
         await asyncio.sleep(PAUSE)
         trades = await mexc.fetch_my_trades(PAIR, limit=1)
-        print(f"sold {held} as {sold['id']}; the last trade is {trades[-1]['side']} {trades[-1]['amount']}", flush=True)
+        last = f"{trades[-1]['side']} {trades[-1]['amount']}" if trades else "none of this account yet"
+        print(f"sold {held} as {sold['id']}; the last trade is {last}", flush=True)
 
 
 async def main() -> None:
