@@ -68,7 +68,7 @@ class Gateway:
         """An open stream."""
         query = "" if listen_key is None else f"?listenKey={listen_key}"
         url = f"ws://127.0.0.1:{self.number}{path}{query}"
-        async with asyncio.timeout(15), connect(url, proxy=None, close_timeout=0.2, **options) as socket:
+        async with asyncio.timeout(90), connect(url, proxy=None, close_timeout=0.2, **options) as socket:
             yield Stream(socket)
 
 

@@ -25,7 +25,7 @@ async def talk(port: int, *parts: bytes) -> bytes:
         for part in parts:
             writer.write(part)
             await writer.drain()
-        async with asyncio.timeout(8):
+        async with asyncio.timeout(60):
             return await reader.read()
     except ConnectionError:
         return b""

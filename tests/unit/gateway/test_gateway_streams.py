@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from contextlib import suppress
 from decimal import Decimal
 
 import pytest
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from controller.gateway.stream_limits import StreamLimits
 from controller.gateway.stream_port import MarketReplaced
@@ -190,8 +191,9 @@ async def test_no_log_has_a_listen_key(caplog: pytest.LogCaptureFixture) -> None
 
 async def test_a_client_that_sends_too_much_is_cut() -> None:
     async with gateway() as served, served.stream() as stream:
-        for _ in range(250):
-            await stream.socket.send('{"method":"PING"}')
+        with suppress(ConnectionClosed):
+            while True:  # A slow machine sends fewer in a second, so it sends until it is cut.
+                await stream.socket.send('{"method":"PING"}')
         code, reason = await stream.ending()
     assert (code, reason) == (1008, "gatehouse: more than 100 messages in a second")
 
@@ -215,7 +217,7 @@ async def test_a_market_that_never_stops_leaves_the_loop_its_turns() -> None:
 
 async def test_many_streams_get_one_encoded_push() -> None:
     async with gateway() as served:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(90):
             opened = [served.stream() for _ in range(20)]
             streams = [await one.__aenter__() for one in opened]
             for one in streams:
