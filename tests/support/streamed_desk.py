@@ -6,6 +6,7 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any
 
+from controller.core import event_codec
 from controller.core.decisions.draft import Decision
 from controller.gateway.port import BotKey
 from controller.gateway.requests import Call
@@ -70,7 +71,7 @@ class Controller:
         markets = Markets(
             feeds={VenueName.LIVE: feed, VenueName.TESTNET: feed},
             rules=rules,
-            accelerated={},
+            accelerated=dict.fromkeys(VenueName, False),
             symbols=(SYMBOL,),
             clock=clock,
             inbox=nobody,  # type: ignore[arg-type]
@@ -113,7 +114,8 @@ class Controller:
     async def commit(self, decision: Decision) -> None:
         """The decision has become durable."""
         self._writer.state = decision.after
-        entries: Any = tuple((SimpleNamespace(at=decision.after.at), event) for event in decision.events)
+        at = decision.after.at
+        entries: Any = tuple((SimpleNamespace(at=at, body=event_codec.encode(event)), event) for event in decision.events)
         batch = CommittedBatch(entries, decision.after, 0, 0, 0)
         self.history.on_batch(batch)
         for follower in self.followers:
