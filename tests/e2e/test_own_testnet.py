@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import tomllib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -221,17 +222,20 @@ async def test_after_a_kill_of_everything_orders_balances_and_ids_are_there(tmp_
             assert "Traceback" not in (deployment.directory / log).read_text()
 
 
-async def test_a_start_waits_for_a_venue_and_a_signal_ends_the_wait(tmp_path: Path) -> None:
+async def test_a_start_waits_for_the_venue_in_use_and_a_signal_ends_the_wait(tmp_path: Path) -> None:
     async with deployed(tmp_path / "deployment") as deployment:
-        path = deployment.directory / "gatehouse.toml"
-        path.write_text(path.read_text().replace(deployment.live.base_url, f"http://127.0.0.1:{free_port()}"))
         await deployment.start()
-        for _ in range(1_200):
-            if "waiting for the live venue" in deployment.tail():
-                break
-            await asyncio.sleep(0.05)
+        await deployment.climb("TESTNET_VALIDATING")
         await deployment.stop()
+        settings = tomllib.loads((deployment.directory / "gatehouse.toml").read_text())
+        with socket.create_server(("127.0.0.1", int(settings["testnet"]["rest"].rpartition(":")[2]))):
+            await deployment.start()
+            for _ in range(1_200):
+                if "waiting for the testnet venue" in deployment.tail():
+                    break
+                await asyncio.sleep(0.05)
+            await deployment.stop()
         assert deployment.process is not None
         assert (deployment.process.returncode, process_of(deployment)) == (0, None)
-        assert "Start the venue first." in deployment.tail()
+        assert "waiting for the testnet venue" in deployment.tail()
         assert "Traceback" not in deployment.tail()
