@@ -74,6 +74,13 @@ def check(state: State, subject: str) -> None:
             code="drill-not-ready",
             remedy="Wait until `gatehouse status` shows that the controller is armed and no guard is breached.",
         )
+    unknown = next((order for order in state.open.values() if order.status is OrderStatus.UNKNOWN), None)
+    if unknown is not None:
+        raise Refused(
+            f"a drill could not prove its venue empty: the outcome of {unknown.client_id} on {unknown.venue} is not known",
+            code="drill-not-ready",
+            remedy="Wait until `gatehouse status` shows no unknown order.",
+        )
 
 
 def _kind_of(subject: str) -> DrillKind:

@@ -20,7 +20,7 @@ from controller.runtime.venues.cancel_all import CancelAllResult
 from controller.runtime.venues.halt_figures import report_drill
 from exchange.errors import Refused
 from exchange.model import Balance
-from exchange.ports import VenueName
+from exchange.ports import Unknown, VenueName
 from policies.authority import Verb
 from policies.limit_types import Deny
 from policies.stage import Mode, Stage
@@ -244,6 +244,13 @@ def test_a_drill_is_refused_when_it_would_measure_nothing(desk: Desk) -> None:
     with pytest.raises(Refused) as refused:
         desk.command(Verb.DRILL, desk.state.position, subject=HALT_DRILL)
     assert refused.value.code == "drill-not-ready"
+
+
+def test_a_drill_waits_until_the_outcome_of_every_order_is_known(desk: Desk) -> None:
+    client_id = desk.placed(desk.order("0.00003", "59900"), Unknown("time-out"))
+    with pytest.raises(Refused) as refused:
+        desk.command(Verb.DRILL, desk.state.position, subject=HALT_DRILL)
+    assert (refused.value.code, client_id in refused.value.message) == ("drill-not-ready", True)
 
 
 def swept(shell: Shell) -> i.AccountRead:
