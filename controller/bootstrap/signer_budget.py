@@ -33,7 +33,7 @@ LOW = Decimal("0.1")
 RULE = "signer-budget"
 
 
-class Told(Protocol):
+class BudgetSource(Protocol):
     """What ``Signers`` says of the budget."""
 
     def budget(self) -> Budget | None:
@@ -47,7 +47,7 @@ class Told(Protocol):
 class BudgetWatch:
     """The signer's budget as it was last told. ``notify`` gets an alert when it is low, and another when it is used up."""
 
-    def __init__(self, signers: Told, venue: Callable[[], VenueName | None], notify: Callable[[Alert], object]) -> None:
+    def __init__(self, signers: BudgetSource, venue: Callable[[], VenueName | None], notify: Callable[[Alert], object]) -> None:
         self._signers = signers
         self._venue = venue
         self._notify = notify

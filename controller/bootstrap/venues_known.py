@@ -14,11 +14,11 @@ from collections.abc import Collection, Mapping
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 
+from controller.bootstrap.beside import run_beside
 from controller.bootstrap.read import Deployment
 from controller.bootstrap.waiting import OnWaiting, Waiting, until_answered
 from controller.core.state import State
 from controller.settings.venues import endpoint_of
-from exchange.errors import GatehouseError
 from exchange.mexc.market import MexcFeed
 from exchange.mexc.provenance import ask_provenance
 from exchange.model import SymbolRules
@@ -62,8 +62,7 @@ class VenuesKnown:
         for name in self._venues:
             if name not in self.accelerated:
                 _log.warning("the start goes on without a venue that it does not need", extra={"fields": {"venue": name}})
-                task = asyncio.create_task(self._ask(name, _in_silence), name=f"reach {name}")
-                stack.push_async_callback(_ended, task)
+                run_beside(self._ask(name, _in_silence), stack)
 
     async def _try(self, name: VenueName) -> None:
         with suppress(TimeoutError):
@@ -83,9 +82,3 @@ class VenuesKnown:
 
 def _in_silence(_: Waiting) -> None:
     """`gatehouse status` says which venue does not answer."""
-
-
-async def _ended(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError, GatehouseError):
-        await task

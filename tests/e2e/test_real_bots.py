@@ -37,9 +37,14 @@ async def test_a_recipe_trades_at_every_stage_as_it_is_printed(client: ClientNam
             await climb(deployment, bot, one_round_trip, lambda _: None, within=240)
         finally:
             await bot.stop()
-        did = by_stage(await deployment.entries())
+        entries = await deployment.entries()
+        did = by_stage(entries)
         assert {name: did[name].cancels > 0 and did[name].fills > 1 for name in STAGES} == dict.fromkeys(STAGES, True)
         assert [name for name in STAGES if did[name].rejected] == [], bot.log.read_text()
+        sides = {
+            entry["body"]["side"] for entry in entries if entry["kind"] == "order-denied" and entry["body"]["rule"] == "balance"
+        }
+        assert sides <= {"SELL"}, bot.log.read_text()
         # A step between a buy and its sale leaves the coins at the old venue, so that sale, and no other order, is refused.
         refused = {name: did[name].denied for name in STAGES if did[name].denied}
         assert all(rules.keys() <= OF_A_STEP and sum(rules.values()) <= 1 for rules in refused.values()), bot.log.read_text()

@@ -351,14 +351,19 @@ class Deployment(RuleBasedStateMachine):
     @rule(which=index, really=SELDOM)
     @precondition(lambda self: bool(self.venue.reported))
     def a_foreign_trade_halts(self, which: int, really: bool) -> None:
+        if self.foreign_trade(which, really):
+            assert self.desk.state.position.stage is Stage.HALTED
+
+    def foreign_trade(self, which: int, really: bool) -> bool:
+        """Report a trade that is not ours. Returns whether one was reported."""
         venue, fill = self.venue.reported[which % len(self.venue.reported)]
         if not really or self.desk.state.ledger(venue).totals is None:
-            return
+            return False
         self.watchman.lied = True
         foreign = replace(fill, trade_id=f"foreign-{len(self.desk.journal)}", order_id="foreign", client_id="", at=self.desk.now)
         self.desk.trades[venue].append(foreign)
         self.give(i.VenueReported(venue, foreign))
-        assert self.desk.state.position.stage is Stage.HALTED
+        return True
 
 
 def played(machine: type[RuleBasedStateMachine], *, examples: int, steps: int) -> None:

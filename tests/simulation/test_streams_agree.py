@@ -7,7 +7,6 @@ the writer's thread are not.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 from hypothesis import strategies as st
@@ -62,13 +61,7 @@ class Streamed(Deployment):
     @precondition(lambda self: bool(self.venue.reported))
     def a_foreign_trade_halts(self, which: int, really: bool) -> None:
         """It need not halt at once: while an order is in flight, the trade may be that order's."""
-        venue, fill = self.venue.reported[which % len(self.venue.reported)]
-        if not really or self.desk.state.ledger(venue).totals is None:
-            return
-        self.watchman.lied = True
-        foreign = replace(fill, trade_id=f"foreign-{len(self.desk.journal)}", order_id="foreign", client_id="", at=self.desk.now)
-        self.desk.trades[venue].append(foreign)
-        self.give(i.VenueReported(venue, foreign))
+        self.foreign_trade(which, really)
 
     def teardown(self) -> None:
         self.loop.close()

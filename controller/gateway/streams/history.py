@@ -6,6 +6,7 @@ task and fail with the market's own error.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,7 +25,7 @@ _QUARTERS = 97
 """The quarters of an hour that a day can touch: every zone begins its day on one."""
 
 
-class HistoryChannel:
+class HistoryChannel(ABC):
     """One subscribed channel of this kind. ``stale``: something happened since it was last asked."""
 
     sequential = True
@@ -32,20 +33,20 @@ class HistoryChannel:
     period_ms = KLINE_MS
     stale = False
 
+    @abstractmethod
     def absorb(self, event: MarketEvent) -> bool:
         """Read an event; returns whether there is something to push."""
-        raise NotImplementedError
 
-    def begin(self) -> None:
+    def begin(self) -> None:  # noqa: B027 - a candle channel has nothing to do
         """A stream joins."""
 
     async def check(self) -> None:
         """Raise ``GatehouseError`` when the channel cannot be served now."""
         await self.bodies()
 
+    @abstractmethod
     async def bodies(self) -> Sequence[Body]:
         """The pushes, oldest first. Raises ``GatehouseError`` while the market does not answer."""
-        raise NotImplementedError
 
 
 class Candles(HistoryChannel):
