@@ -17,10 +17,11 @@ from controller.core import events as e
 from controller.core import inputs as i
 from controller.core.decisions.draft import Decision
 from controller.core.decisions.evidence import gated_moves
+from controller.core.decisions.whose import may_trade
 from controller.core.lifecycle import EDGES, Position
 from controller.core.state import State
 from exchange.errors import Refused
-from exchange.model import OrderIntent, OrderStatus, OrderType, Side
+from exchange.model import Fill, Millis, OrderIntent, OrderStatus, OrderType, Side
 from exchange.orders import WORKING
 from exchange.ports import Ack, Rejected, Unknown, VenueName
 from policies.authority import Verb
@@ -351,19 +352,43 @@ class Deployment(RuleBasedStateMachine):
     @rule(which=index, really=SELDOM)
     @precondition(lambda self: bool(self.venue.reported))
     def a_foreign_trade_halts(self, which: int, really: bool) -> None:
-        if self.foreign_trade(which, really):
-            assert self.desk.state.position.stage is Stage.HALTED
+        """It halts at once, unless an order whose answer is not known may have made it: then once the venue has told."""
+        reported = self.foreign_trade(which, really)
+        if reported is None:
+            return
+        venue, fill = reported
+        if any(may_trade(order, fill) for order in self.desk.state.open_on(venue)):
+            self.venue_tells_of_every_order(venue)
+        assert self.desk.state.position.stage is Stage.HALTED
 
-    def foreign_trade(self, which: int, really: bool) -> bool:
-        """Report a trade that is not ours. Returns whether one was reported."""
+    def foreign_trade(self, which: int, really: bool) -> tuple[VenueName, Fill] | None:
+        """Report a trade that is not ours, and return it if the account is bound."""
         venue, fill = self.venue.reported[which % len(self.venue.reported)]
         if not really or self.desk.state.ledger(venue).totals is None:
-            return False
+            return None
         self.watchman.lied = True
         foreign = replace(fill, trade_id=f"foreign-{len(self.desk.journal)}", order_id="foreign", client_id="", at=self.desk.now)
         self.desk.trades[venue].append(foreign)
         self.give(i.VenueReported(venue, foreign))
-        return True
+        return venue, foreign
+
+    def venue_tells_of_every_order(self, venue: VenueName) -> None:
+        """Answer every placement, and look unknown orders up until the deployment halts, for a minute at most."""
+        while self.venue.in_flight():
+            self.placement_ends(-1, False, True)
+        for _ in range(20):
+            if self.desk.state.position.stage is Stage.HALTED:
+                return
+            for order in self.desk.state.open_on(venue):
+                if order.status is OrderStatus.UNKNOWN:
+                    self.look_up(self.venue.orders[order.client_id])
+            self.live_quietly(3)
+
+    def look_up(self, truth: Truth) -> None:
+        """Tell what the venue knows of an order, if it knows it."""
+        report = self.venue.report(truth) if truth.accepted else None
+        answer = i.LookupAnswered(truth.intent.client_id, report, absent_everywhere=report is None, asked_at=Millis(self.desk.now))
+        self.give(answer)
 
 
 def played(machine: type[RuleBasedStateMachine], *, examples: int, steps: int) -> None:

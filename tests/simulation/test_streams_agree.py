@@ -14,7 +14,7 @@ from hypothesis.stateful import invariant, precondition, rule
 
 from controller.core import inputs as i
 from controller.core.decisions.draft import Decision
-from tests.simulation.test_core_invariants import SELDOM, Deployment, played
+from tests.simulation.test_core_invariants import Deployment, played
 from tests.support.proofs import sizes
 from tests.support.streamed_desk import BOT, OTHER, Controller
 
@@ -56,12 +56,6 @@ class Streamed(Deployment):
         socket = self.controller.sockets[bot]
         socket.unread = False
         self.loop.call_soon(socket.read)
-
-    @rule(which=st.integers(min_value=0, max_value=1_000), really=SELDOM)
-    @precondition(lambda self: bool(self.venue.reported))
-    def a_foreign_trade_halts(self, which: int, really: bool) -> None:
-        """It need not halt at once: while an order is in flight, the trade may be that order's."""
-        self.foreign_trade(which, really)
 
     def teardown(self) -> None:
         self.loop.close()

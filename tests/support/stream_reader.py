@@ -68,7 +68,7 @@ class Belief:
     orders: dict[str, Shown]
     balances: dict[str, Balance]
     fills_before: int
-    trades: list[str] = field(default_factory=list)
+    trades: list[Fill] = field(default_factory=list)
 
     @classmethod
     def of_rest(cls, bot: str, port: GatewayPort, symbol: str) -> Belief:
@@ -85,8 +85,8 @@ class Belief:
                     assert self.orders.get(body.order_id) != shown(body), "an order was pushed twice as it was"
                     self.orders[body.order_id] = shown(body)
                 case Fill():
-                    assert body.trade_id not in self.trades, "a trade was pushed twice"
-                    self.trades.append(body.trade_id)
+                    assert body.trade_id not in {one.trade_id for one in self.trades}, "a trade was pushed twice"
+                    self.trades.append(body)
                 case BalanceUpdate():
                     self._fold_balance(body)
                 case _:
@@ -98,8 +98,8 @@ class Belief:
         assert (after.free - before.free, after.locked - before.locked) == (update.free_change, update.locked_change)
         self.balances[update.asset] = after
 
-    def check(self, port: GatewayPort, symbol: str) -> None:
-        """Compare with REST."""
+    def check(self, port: GatewayPort, symbol: str, is_elsewhere: Callable[[Fill], bool]) -> None:
+        """Compare with REST, which lists the trades of orders on a former account (``is_elsewhere``) by their order alone."""
         for order_id, believed in self.orders.items():
             report = port.order(self.bot, symbol, order_id=order_id)
             assert report is not None, f"REST does not know {order_id}"
@@ -107,7 +107,11 @@ class Belief:
         now_open = {one.order_id for one in port.open_orders(self.bot, None)}
         assert {order_id for order_id, believed in self.orders.items() if believed[0] in OPEN} == now_open
         fills = port.fills(self.bot, symbol, None, ALWAYS, MOST)
-        assert self.trades == [one.trade_id for one in reversed(fills)][self.fills_before :]
+        listed = [one.trade_id for one in reversed(fills)][self.fills_before :]
+        assert [one.trade_id for one in self.trades if not is_elsewhere(one)] == listed
+        for trade in filter(is_elsewhere, self.trades):
+            of_its_order = port.fills(self.bot, symbol, trade.order_id, ALWAYS, MOST)
+            assert trade.trade_id in {one.trade_id for one in of_its_order}
         assert _held(self.balances) == _held(port.balances(self.bot))
 
 

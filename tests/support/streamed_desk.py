@@ -19,7 +19,7 @@ from controller.runtime.followers.recent import RecentHistory
 from controller.runtime.loop.writer import CommittedBatch
 from controller.runtime.venues.markets import Markets
 from controller.serving.throttle import Rate, Throttle
-from exchange.model import Millis, Quote
+from exchange.model import Fill, Millis, Quote
 from exchange.ports import VenueName
 from exchange.wire.stream import PRIVATE_CHANNELS
 from tests.support.desk import BOT_KEYS, RULES, SYMBOL, Desk
@@ -142,4 +142,9 @@ class Controller:
                 await self.connect(bot)
             elif not socket.unread:
                 self.beliefs[bot].fold(socket.binary())
-                self.beliefs[bot].check(self.port, SYMBOL)
+                self.beliefs[bot].check(self.port, SYMBOL, self._is_elsewhere)
+
+    def _is_elsewhere(self, fill: Fill) -> bool:
+        """Whether a trade is of an order that the bot placed before a change of stage took it to another account."""
+        state = self.desk.state
+        return state.orders[fill.order_id].venue is not state.watched
