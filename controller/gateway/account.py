@@ -30,8 +30,12 @@ class AccountViews:
         self._port = port
 
     async def account(self, call: Call) -> object:
-        """``account``: the balances the bot may use. It can neither deposit nor withdraw."""
-        return account_json(self._port.balances(call.bot).values())
+        """``account``: the balances the bot may use. It can neither deposit nor withdraw.
+
+        What the bot holds of an asset may have become nothing because the stage moved, so a balance of nothing is shown too: a bot
+        that has just bought looks the asset up without asking whether it is there.
+        """
+        return account_json(self._port.balances(call.bot).values(), zeros=True)
 
     async def my_trades(self, call: Call) -> object:
         """``myTrades``: at most 100, at most the last month, newest first."""

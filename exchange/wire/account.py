@@ -45,8 +45,8 @@ class HistoryQuery:
     end: Millis | None = None
 
 
-def account_json(balances: Iterable[Balance], *, can_trade: bool = True) -> dict[str, object]:
-    """The ``account`` reply; zero balances are left out."""
+def account_json(balances: Iterable[Balance], *, can_trade: bool = True, zeros: bool = False) -> dict[str, object]:
+    """The ``account`` reply. ``zeros``: with the balances of nothing, which MEXC leaves out (mexc-spot-v3.md §4.11)."""
     return {
         "makerCommission": None,
         "takerCommission": None,
@@ -60,7 +60,7 @@ def account_json(balances: Iterable[Balance], *, can_trade: bool = True) -> dict
         "balances": [
             {"asset": one.asset, "free": plain(one.free), "locked": plain(one.locked), "available": plain(one.free)}
             for one in balances
-            if one.total != 0
+            if zeros or one.total != 0
         ],
         "permissions": ["SPOT"],
     }

@@ -120,7 +120,9 @@ _BALANCES = """
 - the quote asset: what is left of the stage's cap, and never more than the cap leaves room for. What an order may count beyond its
   amount is held back: the fee, the ask above a limit price, and the 5 % that a MARKET order by quantity counts more. So a bot that
   spends all that is free is not refused for `exposure`, unless the market moved in between;
-- every base asset of the policy: what the bot bought through gatehouse, and never the owner's.
+- every base asset of the policy: what the bot bought through gatehouse, and never the owner's. An asset of which the bot holds
+  nothing is there with 0, which MEXC leaves out: after a move a bot that has just bought holds none of it, and many bots stop where
+  they look for an asset that is not in the reply.
 """
 
 _STREAMS = f"""
@@ -166,6 +168,7 @@ is signed. What was bought at MEXC stays in the account there; `gatehouse flatte
 | `account` | the balances of the new stage's account |
 | `myTrades` | the trades of the new stage's account; with `orderId` those of that order, of any stage |
 | `openOrders` | the new orders, and those of the old stage until their venue has confirmed the cancel |
+| the private streams | the events of the orders of every stage: a trade of an order that the move ended comes there too |
 | `order`, `allOrders` | the orders of every stage; those that the move ended are `CANCELED` or `PARTIALLY_CANCELED` |
 
 `cancelReason` of an order that the move ended says `gatehouse: the deployment left MOCK for TESTNET_VALIDATING`, and of one that

@@ -154,7 +154,11 @@ class FakePort:
         return [one for one in mine if window.start <= one.at <= window.end][:limit]
 
     def balances(self, bot: str) -> Mapping[str, Balance]:
-        return {"USDT": Balance("USDT", Decimal(900), Decimal(100)), "MX": Balance("MX", Decimal("12.5"), Decimal(0))}
+        return {
+            "USDT": Balance("USDT", Decimal(900), Decimal(100)),
+            "MX": Balance("MX", Decimal("12.5"), Decimal(0)),
+            "BTC": Balance("BTC", Decimal(0), Decimal(0)),
+        }
 
     def rules(self, symbols: Sequence[str] | None) -> Mapping[str, SymbolRules]:
         return {"MXUSDT": MXUSDT} if symbols is None or "MXUSDT" in symbols else {}

@@ -143,6 +143,11 @@ async def test_the_account_can_trade_and_never_withdraw(bot: BotClient) -> None:
     assert shown["balances"][0] == {"asset": "USDT", "free": "900", "locked": "100", "available": "900"}
 
 
+async def test_an_asset_the_bot_holds_nothing_of_is_there(bot: BotClient) -> None:
+    shown = (await bot.signed("GET", "account")).json()
+    assert {"asset": "BTC", "free": "0", "locked": "0", "available": "0"} in shown["balances"]
+
+
 async def test_fills_show_the_ids_the_bot_knows(bot: BotClient, port: FakePort) -> None:
     order_id = (await bot.buy(("newClientOrderId", "mine-1"))).json()["orderId"]
     port.fill("alpha", order_id, Decimal("2.5"))
