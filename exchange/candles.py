@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import groupby
 
 from exchange.model import MarketTrade, Millis
 from exchange.wire.market import Candle, Interval
@@ -64,6 +65,14 @@ def joined(bars: Sequence[Candle], opened: Millis, closed: Millis) -> Candle:
         closed,
         sum((bar.quote_volume for bar in bars), _ZERO),
     )
+
+
+def regrouped(bars: Sequence[Candle], interval: Interval) -> list[Candle]:
+    """The candles of a longer ``interval`` made of those of a shorter one, oldest first; the first may lack its beginning."""
+    longer: list[Candle] = []
+    for (opened, closed), part in groupby(bars, lambda bar: window(interval, bar.open_time)):
+        longer.append(joined(list(part), opened, closed))
+    return longer
 
 
 def _millis(instant: datetime) -> Millis:

@@ -141,8 +141,9 @@ _STREAMS = f"""
 | private `orders`, `deals` | the bot's own orders and trades, once the journal has them, in its order; ids as in REST |
 | private `account` | the balances that `account` shows. Without a `type` when the room that the cap leaves has moved |
 
-`10ms` is pushed as `100ms`: that is how often the feed brings something. `increase.depth.batch` and candles of 8 hours are refused,
-and so is every channel of a symbol whose book is not fresh now. The reply names the channel and the reason.
+`10ms` is pushed as `100ms`: that is how often the feed brings something. Candles of 8 hours are made of those of 4.
+`increase.depth.batch` is refused, and so is every channel of a symbol whose book is not fresh now. The reply names the channel and
+the reason.
 
 **A stream is whole or it is closed.** The close code and its text say why; connect again and read REST, which has everything.
 

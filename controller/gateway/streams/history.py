@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from controller.gateway.port import GatewayPort
-from exchange.candles import DAY, joined
-from exchange.errors import UsageError, VenueError
+from exchange.candles import DAY, joined, regrouped
+from exchange.errors import VenueError
 from exchange.model import MarketTrade, Millis
 from exchange.push.channels import KLINE_MS, MarketEvent
 from exchange.push.day import PERIOD_MS, UTC_8, Day, day_begins, mini_ticker
@@ -65,8 +65,6 @@ class Candles(HistoryChannel):
 
     async def check(self) -> None:
         """Raise when ``klines`` has no such candles now."""
-        if self._interval is Interval.HOUR8:
-            raise UsageError("klines has no candles of 8 hours", code="no-such-candles", remedy="Subscribe to Min60 or Hour4.")
         await self._last()
 
     def begin(self) -> None:
@@ -83,6 +81,10 @@ class Candles(HistoryChannel):
         return [KlineUpdate(self._symbol, self._interval, row) for row in fresh]
 
     async def _last(self) -> tuple[Candle, ...]:
+        """The last two candles. ``klines`` has none of 8 hours (mexc-spot-v3.md §3): of four of 4 hours, the last two are whole."""
+        if self._interval is Interval.HOUR8:
+            bars = await _candles(self._port, KlineQuery(self._symbol, Interval.HOUR4, 4, None, None))
+            return tuple(regrouped(bars, Interval.HOUR8)[-2:])
         return await _candles(self._port, KlineQuery(self._symbol, self._interval, 2, None, None))
 
 

@@ -76,7 +76,6 @@ async def test_a_channel_without_data_is_refused_by_name_with_the_reason() -> No
         assert "no connection" in str(json.loads(await stream.socket.recv()))
         for name, why in (
             ("spot@public.aggre.depth.v3.api.pb@100ms@BTCUSDT", "BTCUSDT is not traded here; MXUSDT may be"),
-            (f"spot@public.kline.v3.api.pb@{SYMBOL}@Hour8", "no candles of 8 hours"),
             ("spot@public.nope.v3.api.pb", "no such channel"),
             (ORDERS, "needs a connection with ?listenKey="),
         ):
@@ -89,7 +88,7 @@ async def test_a_channel_without_data_is_refused_by_name_with_the_reason() -> No
 
 async def test_the_31st_subscription_is_refused_and_a_second_one_is_the_first() -> None:
     names = [f"spot@public.limit.depth.v3.api.pb@{SYMBOL}@{n}" for n in (5, 10, 20)]
-    intervals = [one.stream_name for one in Interval if one is not Interval.HOUR8]
+    intervals = [one.stream_name for one in Interval]
     names += [f"spot@public.kline.v3.api.pb@{SYMBOL}@{one}" for one in intervals]
     names += [f"spot@public.miniTicker.v3.api.pb@{SYMBOL}@UTC{n:+}" for n in range(-12, 18 - len(names))]
     async with gateway() as served, served.stream() as stream:
