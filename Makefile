@@ -30,6 +30,7 @@ help:
 	@echo "make lock   refresh requirements.lock"
 	@echo "make clean  remove what the other targets made"
 
+# Compiled here, because a process that may not write would compile all of it at every start (ADR 59).
 # pip installs into the new environment from outside, so Debian's python3 without python3-venv is enough.
 $(READY): requirements.lock pyproject.toml
 	@echo "Setting up $(VENV) (about a minute the first time)"
@@ -38,6 +39,7 @@ $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -m venv --without-pip $(VENV)
 	@$(PYTHON) -m pip --python $(BIN)/python install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(PYTHON) -m pip --python $(BIN)/python install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q controller exchange gates policies
 	@touch $(READY)
 
 run: $(READY)

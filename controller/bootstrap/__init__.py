@@ -39,7 +39,6 @@ from controller.bootstrap.venues import (
     testnet_control,
 )
 from controller.bootstrap.venues_known import VenuesKnown, needed_at_a_start
-from controller.bootstrap.waiting import OnWaiting
 from controller.bootstrap.watchdog import keep_watchdog, say_goodbye_at_the_end, ties_of
 from controller.core.effects import Alert, AlertKind
 from controller.journal.port import Journal, JournalError, JournalTakenOver, LeasedJournal
@@ -51,8 +50,10 @@ from controller.runtime.loop.liveness import block_halt_signal
 from controller.runtime.loop.permit import PermitOffice
 from controller.runtime.recovery.snapshot import Snapshots
 from controller.runtime.recovery.snapshot_schedule import SnapshotSchedule
+from controller.runtime.venues.waiting import OnWaiting
 from controller.serving.descriptors import in_use, limit, raise_limit, share
 from controller.settings.state_directory import state_directory
+from controller.signer.spawn import Spawned
 from controller.telemetry import otel, sentry
 from controller.telemetry.alerts import Alerts
 from controller.telemetry.logs import open_logs
@@ -71,11 +72,13 @@ async def run(
     on_ready: Callable[[], None],
     on_standby: Callable[[], None] = lambda: None,
     on_waiting: OnWaiting = lambda _: None,
+    signer: Spawned | None = None,
 ) -> None:
     """Run the controller of the deployment in ``directory`` until SIGTERM or SIGINT.
 
     While another controller leads the same journal in a database, this process stands by and calls ``on_standby``. While a venue
-    does not answer, the start waits for it and calls ``on_waiting`` now and then.
+    does not answer, the start waits for it and calls ``on_waiting`` now and then. ``signer`` is the signer process if it runs
+    already.
 
     Raises:
         JournalTakenOver: another controller leads now.
@@ -93,7 +96,7 @@ async def run(
         stack.callback(logs.close)
         signals = StopSignals(end_start)
         services = _open_services(deployment, clock, redactor, stack)
-        signers = stack.enter_context(open_signers(deployment, _alert_on(asyncio.get_running_loop(), services.alerts)))
+        signers = stack.enter_context(open_signers(deployment, signer, _alert_on(asyncio.get_running_loop(), services.alerts)))
         leadership = await acquire_leadership(deployment, services, signals.stop, on_standby, on_waiting)
         if leadership is None:
             return

@@ -17,9 +17,7 @@ from controller.journal.base import Base
 from controller.journal.chain import Fault
 from controller.journal.checkpoint import checkpoint_public_key
 from controller.journal.history import leaves_of
-from controller.journal.port import Journal, JournalReader
-from controller.journal.postgres import PostgresJournal
-from controller.journal.postgres_hold import JournalHold
+from controller.journal.port import Journal, JournalHold, JournalReader, LeasedJournal
 from controller.journal.sqlite import SqliteJournal
 from controller.journal.verify import VerifyReport, verify_journal
 from controller.runtime.followers.checkpoints import CheckpointPublisher
@@ -134,6 +132,11 @@ def growth_switch(journal: Journal) -> Callable[[bool], None] | None:
 
 def journal_hold(journal: Journal) -> Callable[[], JournalHold] | None:
     """What makes the appends of a journal in a database wait, for a drill; ``None`` for a journal in a file."""
+    if not isinstance(journal, LeasedJournal):
+        return None
+    # It is loaded already: it opened the journal. A journal in a file needs no psycopg.
+    from controller.journal.postgres import PostgresJournal
+
     return journal.hold if isinstance(journal, PostgresJournal) else None
 
 

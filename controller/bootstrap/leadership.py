@@ -23,7 +23,6 @@ from controller.bootstrap.journal import checkpoint_signing_key, open_verified, 
 from controller.bootstrap.read import Deployment
 from controller.bootstrap.remote_claims import claim_waits
 from controller.bootstrap.servers import open_standby_servers
-from controller.bootstrap.waiting import OnWaiting
 from controller.core.effects import Alert, AlertKind
 from controller.journal.chain import Head
 from controller.journal.checkpoint import checkpoint_public_key
@@ -42,6 +41,7 @@ from controller.runtime.followers.remote_claims import RemoteClaims
 from controller.runtime.recovery.follow import Follower, Standby
 from controller.runtime.recovery.recover import Recovered, begin, restored_state
 from controller.runtime.recovery.snapshot import Snapshots
+from controller.runtime.venues.waiting import OnWaiting
 from controller.settings.deployment import journal_location
 from controller.settings.state_directory import state_directory
 from controller.telemetry.alerts import Alerts

@@ -9,7 +9,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from controller.bootstrap.beside import run_beside
 from controller.bootstrap.read import Deployment
-from controller.bootstrap.waiting import SAY_AGAIN_MOST_S, OnWaiting, Waiting
 from controller.core.effects import Alert
 from controller.journal.claim import journal_name
 from controller.journal.claim_note import holder_of
@@ -18,6 +17,7 @@ from controller.journal.targets.https import checked_url
 from controller.journal.targets.witness_claims import ClaimWitness
 from controller.journal.tenure import boot_name
 from controller.runtime.followers.remote_claims import Claimant, RemoteClaims
+from controller.runtime.venues.waiting import SAY_AGAIN_MOST_S, OnWaiting, Waiting
 from controller.settings.checkpoints import WitnessSettings
 from controller.settings.deployment import journal_location
 from exchange.ports import Clock, VenueName

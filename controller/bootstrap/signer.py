@@ -12,7 +12,6 @@ import os
 import select
 import signal
 import socket
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -23,10 +22,11 @@ from threading import Lock, Thread
 from controller.bootstrap.end import end_now
 from controller.bootstrap.read import Deployment
 from controller.core.state import State
-from controller.settings.deployment import Settings, SignerSettings, load_settings, secret_variable
+from controller.settings.deployment import Settings, SignerSettings
 from controller.settings.testnet import VenueSettings
 from controller.signer.protocol import VENUES, Budget, Kind, read_budget
 from controller.signer.remote import Link, RemoteSigner
+from controller.signer.spawn import DESCRIPTOR, PID, Spawned, spawn
 from exchange.errors import GatehouseError, Unreachable
 from exchange.mexc.signer import LocalSigner, SignerLimits
 from exchange.ports import Signer, VenueName
@@ -48,7 +48,6 @@ STEADY_S = 10.0
 EXIT_SECRET_LOST = 75
 """The exit code when a new start of the whole controller is the only way to the secret: it came from the environment."""
 
-_FD, _PID = "GATEHOUSE_SIGNER_FD", "GATEHOUSE_SIGNER_PID"
 _LIVE = VENUES.index(VenueName.LIVE)
 
 Message = tuple[Kind, int, bytes]
@@ -56,36 +55,11 @@ Message = tuple[Kind, int, bytes]
 _log = logging.getLogger(__name__)
 
 
-def hide_secrets(directory: Path) -> None:
-    """Hand secrets in this process's environment to the signer, and begin this program again without them.
-
-    A process keeps the environment it was started with readable in ``/proc``, so removing a variable is not enough. Returns when
-    there is nothing to hide. ``gatehouse run`` calls it first.
-
-    Raises:
-        ConfigError: the settings cannot be read.
-    """
-    settings = load_settings(directory)
-    secrets = {variable for venue in VENUES if (variable := secret_variable(venue)) in os.environ}
-    if settings.signer is None or settings.signer.socket or not secrets:
-        return
-    sys.stderr.write(
-        f"gatehouse: warning: {', '.join(sorted(secrets))} in the environment. A systemd credential or a file of mode 0600 is "
-        "safer: only with them the signer is started again by itself.\n"
-    )
-    sys.stderr.flush()
-    connection, pid = _spawn(directory)
-    connection.set_inheritable(True)
-    kept = {name: value for name, value in os.environ.items() if name not in secrets}
-    environment = {**kept, _FD: str(connection.fileno()), _PID: str(pid)}
-    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)  # noqa: S606 - this program itself
-
-
 @contextmanager
-def open_signers(deployment: Deployment, on_trouble: Callable[[str], None]) -> Iterator[Signers]:
+def open_signers(deployment: Deployment, spawned: Spawned | None, on_trouble: Callable[[str], None]) -> Iterator[Signers]:
     """The signers of both venues; with ``[signer]`` in the settings they are in a process that this starts and ends.
 
-    ``on_trouble`` is told, on another thread, what a person should know.
+    ``spawned`` is one that was started already. ``on_trouble`` is told, on another thread, what a person should know.
 
     Raises:
         ConfigError: a bad key.
@@ -95,7 +69,7 @@ def open_signers(deployment: Deployment, on_trouble: Callable[[str], None]) -> I
     if settings.signer is None:
         yield Signers({name: _local(deployment, name) for name in VENUES}, None)
         return
-    process = SignerProcess(deployment.directory, settings.signer, on_trouble)
+    process = SignerProcess(deployment.directory, settings.signer, on_trouble, spawned)
     process.start()
     try:
         yield Signers({name: RemoteSigner(process.link, name, _account(settings, name).api_key) for name in VENUES}, process)
@@ -166,14 +140,17 @@ class SignerProcess:
     With ``settings.socket`` it is somebody else's process: it is connected to, again and again, and never ended.
     """
 
-    def __init__(self, directory: Path, settings: SignerSettings, on_trouble: Callable[[str], None]) -> None:
+    def __init__(
+        self, directory: Path, settings: SignerSettings, on_trouble: Callable[[str], None], spawned: Spawned | None = None
+    ) -> None:
         self._directory = directory
         self._on_trouble = on_trouble
         self._stopping = False
         self._pid = 0
         self._pid_lock = Lock()
         self._path = settings.socket
-        self._from_environment = _FD in os.environ and not self._path
+        self._from_environment = DESCRIPTOR in os.environ and not self._path
+        self._spawned = spawned
         self._messages: tuple[Message, ...] = ()
         self._woken, self._wake = socket.socketpair()
         self.link = Link(settings.answer_within_ms / 1000, self._wake_up)
@@ -186,7 +163,7 @@ class SignerProcess:
         return self._pid
 
     def start(self) -> None:
-        """Start the process, or take over the one that ``hide_secrets`` started, and supervise it.
+        """Start the process, or take over the one that ``gatehouse run`` started, and supervise it.
 
         Raises:
             Unreachable: ``signer-not-started``: it did not answer; it has printed why.
@@ -293,13 +270,15 @@ class SignerProcess:
 
     def _begin(self) -> None:
         if self._from_environment:
-            connection = socket.socket(fileno=int(os.environ.pop(_FD)))
+            connection = socket.socket(fileno=int(os.environ.pop(DESCRIPTOR)))
             connection.set_inheritable(False)
-            pid = int(os.environ.pop(_PID))
+            pid = int(os.environ.pop(PID))
         elif self._path:
             connection, pid = _connect(self._path), 0
+        elif self._spawned is not None:
+            (connection, pid), self._spawned = self._spawned, None
         else:
-            connection, pid = _spawn(self._directory)
+            connection, pid = spawn(self._directory)
         with self._pid_lock:
             self._pid = pid
         if self._stopping:
@@ -358,26 +337,3 @@ def _connect(path: str) -> socket.socket:
         connection.close()
         raise
     return connection
-
-
-def _spawn(directory: Path) -> tuple[socket.socket, int]:
-    """Start a signer process. Returns our end of the socket and the process's id."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    try:
-        theirs.set_inheritable(True)
-        arguments = ["-m", "controller", "signer", "--dir", str(directory), "--fd", str(theirs.fileno())]
-        nothing = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in (0, 1)]
-        pid = os.posix_spawn(
-            sys.executable,
-            [sys.executable, *arguments],
-            os.environ,
-            file_actions=nothing,
-            setsid=True,
-            setsigmask=(),
-        )
-    except BaseException:
-        ours.close()
-        raise
-    finally:
-        theirs.close()
-    return ours, pid

@@ -16,8 +16,8 @@ from functools import partial
 
 from controller.bootstrap.beside import run_beside
 from controller.bootstrap.read import Deployment
-from controller.bootstrap.waiting import OnWaiting, Waiting, until_answered
 from controller.core.state import State
+from controller.runtime.venues.waiting import OnWaiting, Waiting, until_answered
 from controller.settings.venues import endpoint_of
 from exchange.mexc.market import MexcFeed
 from exchange.mexc.provenance import ask_provenance

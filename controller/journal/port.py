@@ -138,6 +138,22 @@ class Journal(JournalReader, Protocol):
         ...
 
 
+class JournalHold(Protocol):
+    """A lock on the journal's row in a database, so that every append waits. Its calls wait for the server too."""
+
+    def take(self) -> None:
+        """Lock the row. Raises ``JournalError``."""
+        ...
+
+    def makes_wait(self) -> bool:
+        """Whether the server shows an append that waits for the row. Raises ``JournalError``."""
+        ...
+
+    def release(self) -> None:
+        """Free the row. Releasing twice is allowed."""
+        ...
+
+
 @runtime_checkable
 class LeasedJournal(Journal, FollowedJournal, Protocol):
     """A journal across a network: its writer holds a lease that it must renew, and an answer can take long.

@@ -31,7 +31,7 @@ from controller.journal.port import (
     JournalTakenOver,
     JournalWriteFailed,
 )
-from controller.journal.postgres_hold import JournalHold
+from controller.journal.postgres_hold import PostgresHold
 from controller.journal.postgres_link import Link, checked_database_url, unusable
 from controller.journal.postgres_schema import create_once, not_synchronous, require_as_created, require_durable, require_exists
 from exchange.model import Millis
@@ -263,9 +263,9 @@ class PostgresJournal(PostgresReader):
             self._require_usable()
             self._write([], self._head)
 
-    def hold(self) -> JournalHold:
+    def hold(self) -> PostgresHold:
         """What makes every append wait, for a drill."""
-        return JournalHold(self._writing.another)
+        return PostgresHold(self._writing.another)
 
     def close(self) -> None:
         """Release the lease, if it is still ours and nothing failed, and close the connections. Closing twice is allowed."""

@@ -17,7 +17,7 @@ _TAKE = "SELECT epoch FROM gatehouse.controller FOR UPDATE"
 _WAITING = "SELECT 1 FROM pg_stat_activity WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid))"
 
 
-class JournalHold:
+class PostgresHold:
     """One hold. Its calls wait for the server, so they belong on another thread than the event loop's."""
 
     def __init__(self, connect: Callable[[], Link]) -> None:

@@ -17,8 +17,7 @@ from controller.core.effects import Alert, AlertKind, CancelAll
 from controller.core.inputs import AlertNoticed, HaltAsked, VenueReported
 from controller.core.order_state import OrderState
 from controller.core.state import Ledger
-from controller.journal.port import Journal
-from controller.journal.postgres_hold import JournalHold
+from controller.journal.port import Journal, JournalHold
 from controller.runtime.api.bots import Bots
 from controller.runtime.api.keyring import Keyring
 from controller.runtime.api.operator import Operator

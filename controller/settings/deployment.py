@@ -11,12 +11,11 @@ import stat
 import tomllib
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from controller.journal.location import JournalLocation, location_of
 from controller.settings.checkpoints import CheckpointSettings
 from controller.settings.testnet import TestnetSettings, VenueSettings
 from controller.settings.watchdog import WatchdogSettings
@@ -24,6 +23,9 @@ from exchange.ecb import ADDRESS
 from exchange.errors import ConfigError
 from exchange.ports import VenueName
 from policies.stage import Environment
+
+if TYPE_CHECKING:
+    from controller.journal.location import JournalLocation
 
 FILE_NAME = "gatehouse.toml"
 
@@ -196,6 +198,9 @@ def journal_location(directory: Path, settings: Settings) -> JournalLocation:
     Raises:
         ConfigError: the database's password is missing or can be read by others.
     """
+    # The signer and the watchdog read settings too, and open no journal.
+    from controller.journal.location import location_of
+
     password = read_secret(directory, settings.journal_secret_file) if settings.journal_secret_file else None
     return location_of(directory / settings.data, settings.journal, password, synchronous=settings.journal_synchronous)
 

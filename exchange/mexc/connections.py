@@ -10,16 +10,23 @@ from __future__ import annotations
 import asyncio
 import select
 import ssl
+import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import httpcore
 import httpx
 
 from exchange.mexc.addresses import connected_socket
+
+if find_spec("sniffio") is None:
+    # httpcore asks for it at every request. Where it is missing, Python would search all its folders each time, which may need a
+    # free descriptor: no cancel may depend on one.
+    sys.modules["sniffio"] = None  # type: ignore[assignment]
 
 _PAUSE_ABOVE = 256 * 1024
 """Bytes that may wait to be read before the connection stops taking more."""

@@ -48,14 +48,16 @@ def run(directory: DirectoryOption = HERE, output: OutputOption = Output.TABLE) 
     """
     import asyncio
 
-    from controller.bootstrap import run as run_controller
-    from controller.bootstrap.signer import hide_secrets
+    from controller.cli.run.signer_first import hide_secrets, start_signer
     from controller.cli.run.waiting import show_waiting
-    from controller.cli.shared.output import print_json, stderr
+    from controller.cli.shared.output import print_json, say
     from controller.settings.deployment import load_settings
 
-    hide_secrets(directory)
     settings = load_settings(directory)
+    hide_secrets(directory, settings)
+    signer = start_signer(directory, settings)
+    # It takes a second or more, and the signer loads meanwhile (ADR 59).
+    from controller.bootstrap import run as run_controller
 
     def announce() -> None:
         gateway = f"http://{settings.gateway.host}:{settings.gateway.port}"
@@ -63,16 +65,17 @@ def run(directory: DirectoryOption = HERE, output: OutputOption = Output.TABLE) 
         if output is Output.JSON:
             print_json({"event": "ready", "gateway": gateway, "console": console})
         else:
-            stderr().print(f"{settings.controller_id} runs: gateway for bots {gateway}, console {console}")
+            say(f"{settings.controller_id} runs: gateway for bots {gateway}, console {console}")
 
     def stand_by() -> None:
         console = f"http://{settings.console.host}:{settings.console.port}"
         if output is Output.JSON:
             print_json({"event": "standby", "console": console})
         else:
-            stderr().print(f"{settings.controller_id} is the standby of the leading controller; console {console}")
+            say(f"{settings.controller_id} is the standby of the leading controller; console {console}")
 
-    asyncio.run(run_controller(directory, on_ready=announce, on_standby=stand_by, on_waiting=partial(show_waiting, output)))
+    waiting = partial(show_waiting, output)
+    asyncio.run(run_controller(directory, on_ready=announce, on_standby=stand_by, on_waiting=waiting, signer=signer))
 
 
 def run_testnet(

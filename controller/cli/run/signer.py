@@ -24,7 +24,7 @@ def signer(
         int | None, typer.Option("--fd", min=3, help="The inherited socket to the controller that starts this.")
     ] = None,
 ) -> None:
-    """Hold the exchange secrets and sign for the controller. `gatehouse run` starts it, unless [signer] names a socket."""
+    """Hold the exchange secrets and sign for the controller. `gatehouse run` starts it, unless gatehouse.toml names a socket."""
     import socket
 
     from controller.cli.run.signer_run import open_service

@@ -9,16 +9,12 @@ from functools import partial
 from pathlib import Path
 from threading import Event
 
-from controller.bootstrap.waiting import OnWaiting, until_answered
-from controller.cli.shared.fetch import fetching
-from controller.cli.shared.output import Output, print_json, stderr
-from controller.cli.shared.symbols import typed_symbol
+from controller.cli.shared.output import Output, print_json, say
+from controller.runtime.venues.waiting import OnWaiting, until_answered
 from exchange.matching.events import FillRecord
 from exchange.testnet import server
-from exchange.testnet.conditions.clock import SystemClock
 from exchange.testnet.config import TestnetConfig
 from exchange.testnet.export import fill_lines
-from exchange.testnet.market.feeds.live import LiveFeed, LiveMarket, live_rules, live_source
 
 
 async def serve(
@@ -42,6 +38,23 @@ async def serve(
     if live is None:
         await server.serve(config, announce, fills=fills, on_fill=on_fill)
         return
+    await _serve_live(config, announce, live, fills, on_waiting, on_fill)
+
+
+async def _serve_live(
+    config: TestnetConfig,
+    announce: Callable[[str, int], None],
+    live: tuple[str, str, str],
+    fills: Path | None,
+    on_waiting: OnWaiting,
+    on_fill: Callable[[FillRecord], None] | None,
+) -> None:
+    # Only a live market needs a client of another venue.
+    from controller.cli.shared.fetch import fetching
+    from controller.cli.shared.symbols import typed_symbol
+    from exchange.testnet.conditions.clock import SystemClock
+    from exchange.testnet.market.feeds.live import LiveFeed, LiveMarket, live_rules, live_source
+
     symbol, rest, stream = typed_symbol(live[0]), *live[1:]
     clock = SystemClock()
     async with fetching(rest) as fetch:
@@ -63,7 +76,7 @@ def announcement(config: TestnetConfig, live: str, output: Output, started: Even
             print_json({"event": "ready", "address": address, "market": market, "state": state})
             return
         keeps = f"keeping its state in {state}" if state else "keeping nothing when it ends"
-        stderr().print(f"testnet at {address}, playing {market} at speed {config.speed}, {keeps}", markup=False, soft_wrap=True)
+        say(f"testnet at {address}, playing {market} at speed {config.speed}, {keeps}")
 
     return announce
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from controller.bootstrap.waiting import Waiting
-from controller.cli.shared.output import Output, clock, print_json, stderr
+from controller.cli.shared.output import Output, clock, print_json, say
+from controller.runtime.venues.waiting import Waiting
 
 
 def show_waiting(output: Output, waiting: Waiting) -> None:
@@ -12,4 +12,4 @@ def show_waiting(output: Output, waiting: Waiting) -> None:
         document = {"for": waiting.what, "since": waiting.since, "seconds": waiting.seconds, "because": waiting.because}
         print_json({"event": "waiting", **document, "do": waiting.remedy})
     else:
-        stderr().print(waiting.line(f"{clock(waiting.since)} UTC"), markup=False, soft_wrap=True)
+        say(waiting.line(f"{clock(waiting.since)} UTC"))

@@ -28,12 +28,12 @@ def watchdog(
     import asyncio
 
     from controller.cli.run.watchdog_run import serve
-    from controller.cli.shared.output import print_json, stderr
+    from controller.cli.shared.output import print_json, say
 
     def announce(address: str, lease_s: int) -> None:
         if output is Output.JSON:
             print_json({"event": "ready", "address": address, "lease_s": lease_s})
         else:
-            stderr().print(f"watchdog at {address}, lease {lease_s} s", markup=False, soft_wrap=True)
+            say(f"watchdog at {address}, lease {lease_s} s")
 
     asyncio.run(serve(directory, announce, attached=attached))

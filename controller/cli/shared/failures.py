@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 import typer
-from rich.text import Text
 
 from controller.cli.shared.output import Output, plain, stderr
 from exchange.errors import GatehouseError
@@ -24,6 +23,8 @@ def print_error(error: GatehouseError, output: Output) -> None:
     if output is Output.JSON:
         typer.echo(json.dumps(error_document(error), ensure_ascii=False, indent=2), err=True)
         return
+    from rich.text import Text
+
     console = stderr()
     gate = getattr(error, "gate", None)
     if gate is not None:

@@ -1,7 +1,8 @@
 """Output of every verb: tables for people and JSON for programs (architecture.md §10).
 
 Answers go to standard output, errors and progress to standard error, so ``-o json`` can always be piped. ``NO_COLOR``, ``COLUMNS``
-and a standard output that is no terminal are handled by rich; without a terminal, lines are wide enough for whole digests.
+and a standard output that is no terminal are handled by rich; without a terminal, lines are wide enough for whole digests. rich and
+pydantic are loaded by what uses them: a process that a controller starts prints one line, and needs neither for it.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from pydantic import BaseModel
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
 
 _PIPE_WIDTH = 200
 _END_OF_TIME = 253_402_300_800_000
@@ -61,12 +63,21 @@ STYLES = {
 
 def stdout(*, pipe_width: int = _PIPE_WIDTH) -> Console:
     """A console on the present standard output (tests replace it); ``pipe_width`` is its width without a terminal."""
+    from rich.console import Console
+
     return Console(width=_width(sys.stdout.isatty(), pipe_width), highlight=False, soft_wrap=False)
 
 
 def stderr() -> Console:
     """A console on standard error, for errors and progress."""
+    from rich.console import Console
+
     return Console(stderr=True, width=_width(sys.stderr.isatty(), _PIPE_WIDTH), highlight=False)
+
+
+def say(line: str) -> None:
+    """Print one line for people on standard error, as it is, without loading rich."""
+    typer.echo(line, err=True)
 
 
 def _width(terminal: bool, pipe_width: int) -> int | None:
@@ -75,11 +86,15 @@ def _width(terminal: bool, pipe_width: int) -> int | None:
 
 def styled(word: str) -> Text:
     """A verdict, stage or position in its colour."""
+    from rich.text import Text
+
     return Text(word, style=STYLES.get(word.partition(" ")[0], ""))
 
 
 def plain(value: Any) -> Any:
     """A view as JSON values."""
+    from pydantic import BaseModel
+
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
     if isinstance(value, list | tuple):
@@ -98,6 +113,9 @@ def table(
     columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None, right: Sequence[str] = ()
 ) -> Table:
     """A table; cells may be rich text or anything with a ``str``. Columns named in ``right`` align right."""
+    from rich.table import Table
+    from rich.text import Text
+
     result = Table(title=title, title_justify="left", title_style="bold", header_style="dim", border_style="dim")
     for column in columns:
         result.add_column(column, justify="right" if column in right else "left", overflow="fold")

@@ -14,8 +14,7 @@ import asyncio
 from collections.abc import Callable
 
 from controller.core.state import Drill
-from controller.journal.port import JournalError
-from controller.journal.postgres_hold import JournalHold
+from controller.journal.port import JournalError, JournalHold
 from controller.runtime.drills.practice import POLL_S, Bench, Measured, NotExercised, Unproven
 from controller.runtime.followers.disk_space import DiskReserve
 from controller.runtime.halt_threads import PRACTICE

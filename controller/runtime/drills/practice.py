@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from controller.core.state import Drill, State
-from controller.journal.postgres_hold import JournalHold
+from controller.journal.port import JournalHold
 from controller.runtime.drills.control import TestnetControl
 from controller.runtime.followers.disk_space import DiskReserve
 from controller.runtime.followers.heartbeat import Heartbeat

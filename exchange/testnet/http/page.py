@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from functools import cache
+from typing import TYPE_CHECKING
 
-from jinja2 import Environment, PackageLoader, Template
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
@@ -17,6 +18,9 @@ from exchange.testnet.http.picture import HEIGHT, LEVELS, WIDTH, depth_picture
 from exchange.testnet.venue import SimulatedVenue
 from exchange.wire.numbers import plain
 
+if TYPE_CHECKING:
+    from jinja2 import Template
+
 _HEADERS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'", "Cache-Control": "no-store"}
 _FILLS = 20
 _TRADES_NAMED = 3
@@ -26,9 +30,9 @@ _SIDES = {1: "both sides", 2: "buys only", 3: "sells only", 4: "closed"}
 
 def route(venue: SimulatedVenue) -> Route:
     """The page over one venue."""
-    template = _template()
 
     async def show(_: Request) -> Response:
+        template = await asyncio.to_thread(_template)
         return HTMLResponse(template.render(_facts(venue)), headers=_HEADERS)
 
     return Route("/", show, methods=["GET"])
@@ -36,7 +40,9 @@ def route(venue: SimulatedVenue) -> Route:
 
 @cache
 def _template() -> Template:
-    # Compile once for all venues of a process: compiling takes most of a venue's start.
+    # Once for all venues of a process, when somebody opens the page: compiling would take most of a venue's start.
+    from jinja2 import Environment, PackageLoader
+
     environment = Environment(loader=PackageLoader("exchange.testnet.http"), autoescape=True)
     environment.filters["plain"] = plain
     return environment.get_template("venue.html")

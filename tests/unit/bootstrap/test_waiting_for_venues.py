@@ -11,9 +11,9 @@ from itertools import pairwise
 
 import pytest
 
-from controller.bootstrap import waiting
 from controller.bootstrap.stopping import StopSignals
-from controller.bootstrap.waiting import Waiting, until_answered
+from controller.runtime.venues import waiting
+from controller.runtime.venues.waiting import Waiting, until_answered
 from exchange.errors import ConfigError, VenueError
 from tests.support.stopped_clock import StoppedClock
 

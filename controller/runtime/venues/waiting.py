@@ -1,4 +1,4 @@
-"""Waits at a start for a venue that is slow or down, and says what it waits for. The bootstrap and ``gatehouse testnet`` use it."""
+"""Waits at a start for a venue that is slow or down, and says what it waits for. ``gatehouse testnet`` uses it too."""
 
 from __future__ import annotations
 

@@ -1,0 +1,95 @@
+"""Each process loads what it needs (ADR 59). A start with real money waits for every module that is loaded and not used."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from functools import cache
+
+import pytest
+
+from controller.cli.root import PROCESSES
+from tests.support.rig import ROOT
+
+BUILT = """
+import sys
+sys.modules.setdefault("httpx._main", None)
+import typer.main
+from controller.cli.root import process_app
+typer.main.get_command(process_app({verb!r}))
+import {modules}
+print("\\n".join(name for name, module in sys.modules.items() if module is not None))
+"""
+BODIES = {
+    "run": "controller.bootstrap",
+    "signer": "controller.cli.run.signer_run, controller.signer.process",
+    "watchdog": "controller.cli.run.watchdog_run",
+    "testnet": "controller.cli.run.testnet_run, controller.cli.run.testnet_options",
+    "witness": "controller.cli.run.witness_run",
+}
+"""For each verb what it imports when it runs."""
+
+NOWHERE = {"rich", "pygments", "jinja2", "psycopg", "opentelemetry", "sentry_sdk", "ccxt", "controller.cli.app"}
+NEVER = {
+    "run": NOWHERE | {"exchange.testnet.server", "exchange.testnet.venue", "controller.audit"},
+    "signer": NOWHERE
+    | {"httpx", "httpcore", "websockets", "google.protobuf", "uvicorn", "starlette", "apscheduler", "apsw", "transitions"}
+    | {"controller.bootstrap", "controller.core", "controller.console", "controller.gateway", "controller.journal"},
+    "watchdog": NOWHERE
+    | {"uvicorn", "starlette", "apscheduler", "apsw", "transitions", "cryptography", "gates"}
+    | {"controller.bootstrap", "controller.console", "controller.gateway", "controller.authority", "exchange.matching"},
+    "testnet": NOWHERE
+    | {"httpx", "httpcore", "apscheduler", "transitions", "pydantic_settings", "exchange.mexc"}
+    | {"controller.bootstrap", "controller.console", "controller.core", "controller.gateway", "controller.journal"},
+    "witness": NOWHERE
+    | {"httpx", "httpcore", "apscheduler", "transitions"}
+    | {"controller.bootstrap", "controller.console", "exchange.mexc", "exchange.testnet"},
+}
+"""For each verb packages that its process does not load."""
+
+SIGNS = {"controller.signer.grants", "controller.signer.ledger", "exchange.mexc.signer", "exchange.wire.signing", "hmac"}
+SWITCHES = {
+    "controller.watchdog.emptying",
+    "controller.watchdog.lease",
+    "controller.telemetry.alerts",
+    "exchange.mexc.client",
+    "exchange.mexc.trading",
+    "httpx",
+}
+
+
+@cache
+def loaded(verb: str) -> frozenset[str]:
+    """The modules of the process that a verb runs."""
+    text = BUILT.format(verb=verb, modules=BODIES[verb])
+    done = subprocess.run((sys.executable, "-c", text), capture_output=True, text=True, check=True, cwd=ROOT)
+    return frozenset(done.stdout.split())
+
+
+@pytest.mark.parametrize("verb", BODIES)
+def test_a_process_does_not_load_what_it_does_not_need(verb: str) -> None:
+    assert not loaded(verb) & NEVER[verb]
+
+
+def test_every_verb_that_runs_a_process_is_listed() -> None:
+    assert set(BODIES) == set(PROCESSES)
+
+
+@pytest.mark.parametrize(("verb", "modules"), [("signer", SIGNS), ("watchdog", SWITCHES)])
+def test_a_process_loads_what_it_must_not_wait_for(verb: str, modules: set[str]) -> None:
+    assert not modules - loaded(verb)
+
+
+def test_help_loads_no_process() -> None:
+    text = "import sys; sys.argv[1:] = ['--help']\nimport atexit; atexit.register(lambda: print(*sys.modules))\n"
+    text += "from controller.__main__ import main\nmain()"
+    done = subprocess.run((sys.executable, "-c", text), capture_output=True, text=True, check=True, cwd=ROOT)
+    assert "Exit codes:" in done.stdout
+    assert not {"pydantic", "httpx", "cryptography", "asyncio", "controller.bootstrap"} & set(done.stdout.split())
+
+
+def test_a_request_searches_for_no_module() -> None:
+    text = "import sys, exchange.mexc.connections\nsys.meta_path.clear()\nimport httpcore._synchronization as one\n"
+    text += "print(one.current_async_library(), 'sniffio' in sys.modules)"
+    done = subprocess.run((sys.executable, "-c", text), capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.split() == ["asyncio", "True"]
