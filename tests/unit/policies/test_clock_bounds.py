@@ -1,4 +1,4 @@
-"""What a measurement of the clock still proves later, and what guards say of a clock, an account and a testnet that are not seen."""
+"""What a measurement of the clock proves later, and what guards say of a clock, an account and a testnet that are not seen."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_clock_is_bounded_up_to_what_halts(good: ClockOffset, level: Level, sa
 @pytest.mark.parametrize(
     ("guarding", "compared", "age"), [(9_000, None, 9_000), (9_000, 4_000, 4_000), (4_000, 9_000, 4_000), (9_000, 9_000, 9_000)]
 )
-def test_an_account_that_was_never_compared_counts_from_the_later_beginning(guarding: int, compared: int | None, age: int) -> None:
+def test_an_account_never_compared_counts_from_the_later_beginning(guarding: int, compared: int | None, age: int) -> None:
     since = None if compared is None else Millis(NOW - compared)
     unread = replace(WELL, since=Millis(NOW - guarding), reconciliation_breaks=None, compared_since=since)
     (breach,) = [one for one in breaches(unread) if one.guard is GuardName.RECONCILIATION]
