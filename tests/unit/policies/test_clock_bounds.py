@@ -1,4 +1,4 @@
-"""What a measurement of the clock still proves later, and what guards say of a clock, an account or a testnet that is not seen."""
+"""What a measurement of the clock proves later, and what guards say of a clock, an account and a testnet that are not seen."""
 
 from __future__ import annotations
 

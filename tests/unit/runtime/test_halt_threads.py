@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from threading import get_native_id
 from typing import Any
 
 import pytest
@@ -58,6 +59,22 @@ class FakeWatch:
         self.calls.append("stop")
 
 
+class FakeStarvation:
+    """Stands for the kernel's count of the time that a thread waited for a processor."""
+
+    made: FakeStarvation
+
+    def __init__(self, thread_id: int) -> None:
+        FakeStarvation.made = self
+        self.thread_id, self.closed = thread_id, False
+
+    def waited_ns(self) -> int:
+        return 33
+
+    def close(self) -> None:
+        self.closed = True
+
+
 class FakeHalt:
     """Stands for the immediate halt."""
 
@@ -96,13 +113,14 @@ class Process:
             last_decision=lambda: 22,
             on_stuck=self.stuck.append,
         )
-        self.liveness, self.watch = FakeLiveness.made, FakeWatch.made
+        self.liveness, self.watch, self.starvation = FakeLiveness.made, FakeWatch.made, FakeStarvation.made
 
 
 @pytest.fixture
 def process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Process:
     monkeypatch.setattr(module, "Liveness", FakeLiveness)
     monkeypatch.setattr(module, "LatchFileWatch", FakeWatch)
+    monkeypatch.setattr(module, "Starvation", FakeStarvation)
     return Process(tmp_path)
 
 
@@ -116,6 +134,18 @@ def test_the_liveness_thread_watches_the_loop_and_the_writer(process: Process) -
     keywords = process.liveness.keywords
     assert (keywords["loop_turn"](), keywords["last_decision"]()) == (11, 22)
     assert (keywords["clock"], keywords["permits"]) == (process.clock, process.permits)
+
+
+def test_time_that_the_loops_thread_waits_for_a_processor_is_counted(process: Process) -> None:
+    assert process.starvation.thread_id == get_native_id()
+    assert process.liveness.keywords["waited"]() == 33
+
+
+async def test_the_count_of_waiting_time_is_closed_at_the_end(process: Process) -> None:
+    process.threads.start()
+    assert not process.starvation.closed
+    process.threads.stop()
+    assert process.starvation.closed
 
 
 def test_the_watched_latch_file_is_the_one_of_this_process(process: Process) -> None:

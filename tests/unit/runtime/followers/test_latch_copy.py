@@ -81,6 +81,13 @@ def test_a_copy_that_cannot_be_read_means_a_halt(files: tuple[Path, Path]) -> No
     assert mark.reason.startswith(f"{copy} cannot be read: ")
 
 
+def test_a_copy_that_cannot_be_parsed_means_a_halt_and_shows_its_text(files: tuple[Path, Path]) -> None:
+    path, copy = files
+    copy.parent.mkdir(parents=True)
+    copy.write_bytes(b"X".ljust(SIZE, b"\0"))
+    assert LatchFile(path, copy).marks() == (LatchMark("X", 0, halted=True),)
+
+
 def test_a_home_that_is_no_folder_does_not_keep_a_halt_from_the_file(files: tuple[Path, Path]) -> None:
     path, copy = files
     copy.parent.parent.write_text("a file")
