@@ -119,8 +119,8 @@ async def run(
             return
         say_goodbye_at_the_end(assembly.heartbeat, nothing_left, stack)
         await _run(assembly, stack)
-        keep_budget(signers, assembly, services.alerts.notify, stack)
-        keep_claims(services.remote_claims, assembly.halt_for_integrity, stack)
+        keep_budget(signers, assembly, clock, services.alerts.notify, stack)
+        keep_claims(services.remote_claims, assembly.halt_for_integrity, services.alerts.notify, stack)
         await open_servers(deployment, assembly, stack)
         watch_instance(deployment, services.alerts.notify, stack)
         watch_release(deployment, partial(_artifact_in_force, assembly), services.alerts.notify, stack)
@@ -192,7 +192,7 @@ async def _assemble(
     remote = open_venues(deployment, hosts, clock, signers)
     known = VenuesKnown(deployment, remote, feeds, clock)
     await known.reach(needed_at_a_start(leadership.recovered.state), on_waiting)
-    known.reach_the_others(stack)
+    known.reach_the_others(services.alerts.notify, stack)
     # A bot keeps the ids of its trades for longer than this process lives.
     ids, balances = secrets.token_hex(16), deployment.settings.mock_balances
     mock = MockVenue(feeds[VenueName.LIVE], known.rules[VenueName.LIVE], balances, clock, seed=1, ids=ids)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from typing import Any
+
+from controller.core.effects import Alert
+from controller.runtime.loop.supervise import kept_running
 
 
-def run_beside(work: Coroutine[Any, Any, None], stack: AsyncExitStack) -> None:
-    """Run ``work`` as a task until ``stack`` ends; then it is cancelled and waited for."""
-    task = asyncio.ensure_future(work)
+def run_beside(name: str, work: Callable[[], Awaitable[None]], notify: Callable[[Alert], object], stack: AsyncExitStack) -> None:
+    """Run ``work`` as a task until ``stack`` ends; then it is cancelled and waited for.
+
+    When it fails, ``notify`` gets an alert that names it, and it is run again.
+    """
+    task = asyncio.create_task(kept_running(name, work, notify), name=name)
 
     async def end() -> None:
         task.cancel()

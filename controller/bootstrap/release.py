@@ -38,7 +38,7 @@ def watch_release(deployment: Deployment, in_force: Callable[[], str], notify: N
             said = problem
             await asyncio.sleep(COMPARE_EVERY_S)
 
-    run_beside(watch(), stack)
+    run_beside("release on disk", watch, notify, stack)
 
 
 def difference(path: Path, artifact: str) -> str:

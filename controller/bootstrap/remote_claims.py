@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from functools import partial
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -50,9 +51,11 @@ def open_remote_claims(
     return RemoteClaims(claimant, witnesses, clock, notify)
 
 
-def keep_claims(claims: RemoteClaims, halt: Callable[[str], None], stack: AsyncExitStack) -> None:
+def keep_claims(
+    claims: RemoteClaims, halt: Callable[[str], None], notify: Callable[[Alert], object], stack: AsyncExitStack
+) -> None:
     """Renew the claims until ``stack`` ends. ``halt`` gets the reason when another controller holds the account."""
-    run_beside(claims.run(halt), stack)
+    run_beside("account claims", partial(claims.run, halt), notify, stack)
 
 
 def claim_waits(clock: Clock, on_waiting: OnWaiting) -> Callable[[str], None]:

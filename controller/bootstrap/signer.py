@@ -155,7 +155,7 @@ class SignerProcess:
         self._woken, self._wake = socket.socketpair()
         self.link = Link(settings.answer_within_ms / 1000, self._wake_up)
         self._connection: socket.socket | None = None
-        self._thread = Thread(target=self._supervise, name="signer", daemon=True)
+        self._thread = Thread(target=self._run, name="signer", daemon=True)
 
     @property
     def pid(self) -> int:
@@ -216,6 +216,16 @@ class SignerProcess:
         self._on_trouble(because)
 
     # Below: the supervising thread, and the start before it.
+
+    def _run(self) -> None:
+        try:
+            self._supervise()
+        finally:
+            if not self._stopping:
+                # Nobody would notice that the process hangs, so nothing is signed any more.
+                because = "the thread that supervises the signer has ended by an error; restart the controller"
+                self.link.close(because)
+                self._on_trouble(because)
 
     def _supervise(self) -> None:
         failures, since = 0, time.monotonic()

@@ -101,7 +101,7 @@ def watch_instance(deployment: Deployment, notify: Notify, stack: AsyncExitStack
                 instance_seen(path, (await ask_provenance(endpoint)).instance, notify)
             await asyncio.sleep(ASK_EVERY_S)
 
-    run_beside(watch(), stack)
+    run_beside("testnet instance", watch, notify, stack)
 
 
 def instance_seen(path: Path, instance: str, notify: Notify) -> None:

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 
 from controller.bootstrap.beside import run_beside
 from controller.bootstrap.read import Deployment
+from controller.core.effects import Alert
 from controller.core.state import State
 from controller.runtime.venues.waiting import OnWaiting, Waiting, until_answered
 from controller.settings.venues import endpoint_of
@@ -57,12 +58,12 @@ class VenuesKnown:
                 await self._ask(name, on_waiting)
         await asyncio.gather(*others)
 
-    def reach_the_others(self, stack: AsyncExitStack) -> None:
+    def reach_the_others(self, notify: Callable[[Alert], object], stack: AsyncExitStack) -> None:
         """Ask the venues that did not answer, until they do or ``stack`` ends."""
         for name in self._venues:
             if name not in self.accelerated:
                 _log.warning("the start goes on without a venue that it does not need", extra={"fields": {"venue": name}})
-                run_beside(self._ask(name, _in_silence), stack)
+                run_beside(f"first answer of {name}", partial(self._ask, name, _in_silence), notify, stack)
 
     async def _try(self, name: VenueName) -> None:
         with suppress(TimeoutError):

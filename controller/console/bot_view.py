@@ -32,3 +32,23 @@ class BotView(View):
         counts = "" if self.counts else "; the policy's [[bots]] do not name it"
         state = "connected" if self.live else "NOT connected"
         return f"{self.bot} is {state}: {heard}{streams}; it may be silent for {duration(self.silence_max_ms)}{counts}"
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def remedy(self) -> str:
+        """What a person does about it; empty while it is connected, and when nothing depends on it."""
+        if self.live or not self.counts:
+            return ""
+        if self.silent_ms is None:
+            return (
+                "No time is covered until it is heard. Start it with its gateway key "
+                f"(`gatehouse bot-config CLIENT {self.bot}` prints its configuration), "
+                "or revoke the key of a bot that does not run."
+            )
+        if self.silent_ms <= self.silence_max_ms:
+            return f"No time is covered until it is heard again: {self.why_not}. Correct this machine's clock."
+        return (
+            "No time is covered until it is heard again. See in its log whether it runs, and start it if it does not. If it works "
+            "and may be quiet for longer, set silence_max_ms below its [[bots]] in the policy, or let it send "
+            "GET /gatehouse/v1/heartbeat."
+        )

@@ -1,10 +1,12 @@
-"""One line of text for an alert, a key or a drill. The page's template uses it; ``alerts.js`` writes the same lines."""
+"""One line of text for an alert, a key, a drill or no bot. The page's template uses it; the scripts write the same lines."""
 
 from __future__ import annotations
 
 from controller.console.alerts import AcknowledgedView, AlertView
 from controller.console.bot_keys import BotKeyView
+from controller.console.bot_view import BotView
 from controller.console.drills import DrillView
+from controller.console.role import StandbyView
 from controller.console.wording import instant, microseconds
 
 
@@ -44,3 +46,22 @@ def drill_line(drill: DrillView | None) -> str:
         f"Last drill: {when}: request to latch {microseconds(drill.breach_to_latch_us)}, latch to all orders cancelled "
         f"{microseconds(drill.latch_to_cancelled_us)}, {drill.cancelled} cancelled, {drill.denied} denied, {empty}."
     )
+
+
+def bot_class(bot: BotView) -> str:
+    """How a bot is coloured: bad when it is missed."""
+    if bot.live:
+        return "good"
+    return "bad" if bot.counts else "muted"
+
+
+def no_bots_line(standby: StandbyView | None) -> str:
+    """Why no bot is listed."""
+    if standby is not None:
+        return "A standby hears no bot."
+    return "No bot has a gateway key, so no time is covered. `gatehouse keys bot` makes one."
+
+
+def no_silence_line(standby: StandbyView | None) -> str:
+    """Why no venue is listed."""
+    return "A standby asks no venue." if standby is not None else "No venue failed to answer when it was last asked."

@@ -130,6 +130,9 @@ def _template() -> Template:
         lines.key_line,
         lines.acknowledged_line,
         lines.drill_line,
+        lines.bot_class,
+        lines.no_bots_line,
+        lines.no_silence_line,
     ):
         templates.filters[filter_.__name__] = filter_
     templates.filters["mark"] = lambda verdict: VERDICT_MARKS.get(verdict, "⚠")

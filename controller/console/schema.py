@@ -19,7 +19,7 @@ from controller.console.closed_symbols import ClosedSymbolView
 from controller.console.drills import DrillNeeded, DrillView
 from controller.console.flatten import FlattenView, WayOutView
 from controller.console.role import Role, StandbyView
-from controller.console.signer_view import BUDGET_REMEDY, SignerBudgetView
+from controller.console.signer_view import SignerBudgetView
 from controller.console.unreached_view import UnreachedView
 from controller.console.view import View
 from controller.console.watchdog_view import WatchdogView
@@ -319,7 +319,7 @@ class StatusView(View):
         if self.validation_void:
             sentences.append(f"The validation is void, so only a reset is possible: {self.validation_void}")
         if self.signer_budget is not None and self.signer_budget.low:
-            sentences.append(f"{self.signer_budget.sentence}. {BUDGET_REMEDY}")
+            sentences.append(f"{self.signer_budget.sentence}. {self.signer_budget.remedy}")
         return tuple(sentences)
 
 

@@ -95,6 +95,7 @@ class AlertKind(StrEnum):
     PAUSED = "paused"
     RELEASE = "release"
     ATTESTATION = "attestation"
+    BACKGROUND = "background"
 
 
 INFORMS = frozenset({AlertKind.UNKNOWN_ORDER, AlertKind.STAGE, AlertKind.DRILL, AlertKind.TESTNET, AlertKind.PAUSED})

@@ -43,6 +43,7 @@ _LEVELS = {
     AlertKind.RATE: logging.ERROR,
     AlertKind.RELEASE: logging.ERROR,
     AlertKind.ATTESTATION: logging.ERROR,
+    AlertKind.BACKGROUND: logging.ERROR,
 }
 _REPORTED = {
     AlertKind.BREACH: "error",
@@ -65,6 +66,7 @@ _REPORTED = {
     AlertKind.RATE: "error",
     AlertKind.RELEASE: "error",
     AlertKind.ATTESTATION: "error",
+    AlertKind.BACKGROUND: "error",
 }
 
 

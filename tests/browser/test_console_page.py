@@ -23,7 +23,7 @@ from controller.console.server import serving
 from exchange.model import OrderStatus
 from exchange.ports import VenueName
 from policies.stage import Stage
-from tests.support.operator_port import NOW, FakePort, a_gate, a_sample, a_status, an_entry, an_order
+from tests.support.operator_port import LIVE, NOW, SILENT, UNREACHED, FakePort, a_gate, a_sample, a_status, an_entry, an_order
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = (
@@ -196,6 +196,30 @@ def test_the_script_writes_alerts_and_drills_as_the_server_does(window: Window, 
     console.publish(a_status(oversight=OversightView(acknowledged=acknowledged)))
     expect(window.page.locator("#alerts li")).to_have_text("No alert is outstanding.")
     expect(window.page.locator('[data-f="acknowledged"]')).to_have_text(lines.acknowledged_line(acknowledged))
+
+
+def test_a_bot_and_a_venue_that_fall_silent_turn_red_by_themselves(window: Window, console: Console) -> None:
+    console.publish(a_status(bots=(LIVE,)))
+    bots, venues = window.page.locator("#bots li"), window.page.locator("#unreached li")
+    expect(bots).to_have_class("good")
+    expect(bots).to_have_text(f"✔ connected {LIVE.line}")
+    console.publish(a_status(bots=(SILENT,), unreached=(UNREACHED,)))
+    expect(bots).to_have_class("bad")
+    expect(bots).to_have_text(f"✖ not connected {SILENT.line} → {SILENT.remedy}")
+    expect(venues).to_have_text(f"✖ no answer {UNREACHED.line} → {UNREACHED.remedy}")
+    red = window.page.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--bad-deep')")
+    r, g, b = (int(red.strip()[at : at + 2], 16) for at in (1, 3, 5))
+    expect(bots).to_have_css("background-color", f"rgb({r}, {g}, {b})")
+    expect(venues).to_have_css("background-color", f"rgb({r}, {g}, {b})")
+    assert window.page_errors == []
+
+
+def test_the_script_keeps_the_lines_about_bots_of_the_server(window: Window, console: Console) -> None:
+    console.publish(a_status(bots=(SILENT,), unreached=(UNREACHED,)))
+    expect(window.page.locator("#unreached li")).to_have_class("bad")
+    console.publish(a_status(bots=(), unreached=()))
+    expect(window.page.locator("#bots li")).to_have_text(lines.no_bots_line(None))
+    expect(window.page.locator("#unreached li")).to_have_text(lines.no_silence_line(None))
 
 
 def test_a_lost_controller_is_shown_as_disconnected_until_it_returns(window: Window, console: Console) -> None:

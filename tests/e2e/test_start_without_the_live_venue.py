@@ -34,6 +34,7 @@ async def test_a_mock_without_a_market_starts_and_trades_once_there_is_one(tmp_p
         (one,) = status["unreached"]
         assert one["venue"] == "live"
         assert "mock trades on its market: no order has a price and no time is covered until it answers" in one["line"]
+        assert one["orders_wait"]
         answer = await deployment.bot(
             "POST", "/api/v3/order", symbol="BTCUSDT", side="BUY", type="LIMIT", quantity="0.00003", price="60000"
         )
@@ -59,6 +60,7 @@ async def test_the_testnet_stage_starts_without_the_live_venue(tmp_path: Path) -
         assert (status["stage"], status["armed"]) == ("VALIDATED", True)
         (one,) = status["unreached"]
         assert one["line"].endswith("VALIDATED does not need it. Every step to real money stays closed until it answers")
+        assert not one["orders_wait"]
         bought = await deployment.buy(await deployment.resting_price(), "0.00003", "on-the-testnet")
         assert bought.status_code == 200, bought.text
         (edge,) = [edge for edge in status["next_edges"] if edge["target"] == "LIVE_€10"]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from controller.console.bot_view import BotView
 from controller.console.port import StreamItem
 from controller.console.schema import (
     BalanceView,
@@ -31,6 +32,7 @@ from controller.console.schema import (
     SeriesView,
     StatusView,
 )
+from controller.console.unreached_view import UnreachedView
 from controller.telemetry.health import Probe
 from exchange.errors import GatehouseError
 from exchange.model import DataSource, Millis, OrderStatus, OrderType, Side
@@ -41,6 +43,19 @@ from policies.stage import Environment, Stage
 HOUR = 3_600_000
 NOW = 1_795_341_600_000
 DIGEST = "sha256:" + "4f1c9a" * 10 + "beef"
+
+LIVE = BotView(
+    bot="meanrev", live=True, counts=True, silent_ms=3_000, heard_by="a stream", streams=1, silence_max_ms=120_000, why_not=""
+)
+SILENT = LIVE.model_copy(
+    update={"live": False, "silent_ms": 131_000, "streams": 0, "why_not": "the bot meanrev is silent for longer than 120000 ms"}
+)
+UNREACHED = UnreachedView(
+    venue=VenueName.LIVE,
+    since_ms=NOW,
+    why="connection refused",
+    line="live has not answered since then: connection refused. It is in use: nothing is admitted there until it answers",
+)
 
 
 def a_status(**changes: Any) -> StatusView:

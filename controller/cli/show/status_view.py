@@ -17,7 +17,6 @@ from controller.cli.show.bot_keys_view import bot_key_rows
 from controller.cli.show.drill_view import drill_rows
 from controller.cli.show.ways_out_view import way_out_lines
 from controller.console.schema import DocumentView, HoldingsView, StatusView
-from controller.console.signer_view import BUDGET_REMEDY
 from controller.console.watchdog_view import NONE
 from policies.numbers import text as plain
 from policies.stage import Stage
@@ -73,7 +72,7 @@ def _rows(view: StatusView, directory: Path) -> list[tuple[str, Text | Table | s
         rows.append(("flatten", Text(view.flatten.line, "bold yellow" if view.flatten.ended_at_ms is None else "")))
     rows += alert_rows(view.oversight) + bot_key_rows(view.oversight) + drill_rows(view.oversight)
     if (budget := view.signer_budget) is not None and budget.low:
-        rows.append(("signer", Text(f"{budget.sentence}\n{BUDGET_REMEDY}", "bold yellow")))
+        rows.append(("signer", Text(f"{budget.sentence}\n{budget.remedy}", "bold yellow")))
     if view.guard_level:
         rows.append(("guard", Text(f"{view.guard_level}: {view.guard_reason}", "yellow")))
     if view.pending_demotion:

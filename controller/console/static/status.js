@@ -1,6 +1,7 @@
 // Shows a status on the page: figures, lifecycle picture, halt panel, progress bars.
 
 import { showAlerts } from "./alerts.js";
+import { showConnections } from "./connections.js";
 import * as w from "./wording.js";
 
 const ORDER = ["MOCK", "TESTNET_VALIDATING", "VALIDATED", "LIVE_€10", "RAMPING"];
@@ -153,4 +154,5 @@ export function showStatus(s) {
   showCounts(s);
   put("flatten", s.flatten ? s.flatten.line : "Nothing was flattened yet.");
   showAlerts(s.oversight, put);
+  showConnections(s);
 }

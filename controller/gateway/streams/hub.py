@@ -279,13 +279,18 @@ class Hub:
             self._fan_out(public, body)
 
     async def _ask(self, public: _Public, work: HistoryChannel) -> None:
+        # Also an error that nobody expects must end the streams: a channel that never asks again would stay open and say nothing.
+        why = "internal error"
         try:
             bodies = await work.bodies()
+            why = ""
         except GatehouseError as error:
-            public.asking = None
-            self._cut((public,), f"gatehouse: {public.channel.name}: {error.message}")
+            why = error.message
             return
-        public.asking = None
+        finally:
+            public.asking = None
+            if why and self._public.get(public.channel.name) is public:
+                self._cut((public,), f"gatehouse: {public.channel.name}: {why}")
         if self._public.get(public.channel.name) is public:
             for body in bodies:
                 self._fan_out(public, body)

@@ -19,16 +19,24 @@ def unreached_views(state: State, silent: Mapping[VenueName, Silence]) -> tuple[
             since_ms=one.since,
             why=one.why,
             line=f"{name} has not answered since {instant(one.since)} UTC: {one.why}. {_waits(state, name)}",
+            orders_wait=_is_used(state, name) or _has_the_market(state, name),
         )
         for name, one in sorted(silent.items())
     )
 
 
 def _waits(state: State, venue: VenueName) -> str:
-    used = state.watched
-    if used is venue or any(order.venue is venue for order in state.open.values()):
+    if _is_used(state, venue):
         return "It is in use: nothing is admitted there until it answers"
-    if used is not None and market_of(used) is venue:
-        return f"{used} trades on its market: no order has a price and no time is covered until it answers"
+    if _has_the_market(state, venue):
+        return f"{state.watched} trades on its market: no order has a price and no time is covered until it answers"
     steps = "The step to the testnet stays" if venue is VenueName.TESTNET else "Every step to real money stays"
     return f"{state.position} does not need it. {steps} closed until it answers"
+
+
+def _is_used(state: State, venue: VenueName) -> bool:
+    return state.watched is venue or any(order.venue is venue for order in state.open.values())
+
+
+def _has_the_market(state: State, venue: VenueName) -> bool:
+    return state.watched is not None and market_of(state.watched) is venue

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -134,3 +135,19 @@ def test_a_signer_of_another_user_is_connected_to_again_and_never_ended(director
     assert running.poll() is None
     running.terminate()
     running.wait()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_nothing_is_signed_when_nobody_supervises_the_signer(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: SignerProcess) -> bool:
+        raise RuntimeError("nobody expected it")
+
+    alerts: list[str] = []
+    ended = threading.Event()
+    monkeypatch.setattr(SignerProcess, "_answers", broken)
+    with started(directory, alerts) as process:
+        monkeypatch.setattr(process, "_on_trouble", lambda because: (alerts.append(because), ended.set()))
+        process._wake_up()
+        assert ended.wait(60)
+        assert "restart the controller" in process.link.down_because
+    assert alerts == ["the thread that supervises the signer has ended by an error; restart the controller"]

@@ -68,6 +68,19 @@ async def test_candles_and_the_day_come_from_what_rest_shows() -> None:
     assert (day.price, day.high, day.low, day.volume) == (D("2.505"), D("2.505"), D("2.2"), D(1000))
 
 
+async def test_a_channel_that_fails_unexpectedly_ends_its_streams(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(_: object) -> object:
+        raise RuntimeError("nobody expected it")
+
+    async with gateway() as served, served.stream() as stream:
+        await stream.subscribe(f"spot@public.kline.v3.api.pb@{SYMBOL}@Min1")
+        await stream.push()
+        monkeypatch.setattr(served.port, "candles", broken)
+        served.port.streams.market(traded("2.5", "t1"))
+        code, reason = await stream.ending()
+    assert (code, reason) == (1013, f"gatehouse: spot@public.kline.v3.api.pb@{SYMBOL}@Min1: internal error")
+
+
 async def test_a_channel_without_data_is_refused_by_name_with_the_reason() -> None:
     kline = f"spot@public.kline.v3.api.pb@{SYMBOL}@Min1"
     async with gateway() as served, served.stream() as stream:
