@@ -72,7 +72,7 @@ class DatabaseLocation:
         try:
             from controller.journal.postgres import open_postgres
         except ImportError as error:
-            raise _without_driver() from error
+            raise without_driver() from error
         return open_postgres(self.url, controller_id, password=self.password, synchronous=self.synchronous, over=over, seize=seize)
 
     def read(self) -> FollowedJournal:
@@ -80,7 +80,7 @@ class DatabaseLocation:
         try:
             from controller.journal.postgres import read_postgres
         except ImportError as error:
-            raise _without_driver() from error
+            raise without_driver() from error
         return read_postgres(self.url, password=self.password)
 
 
@@ -89,7 +89,8 @@ def location_of(data: Path, url: str, password: str | None, *, synchronous: bool
     return DatabaseLocation(url, password, synchronous) if url else FileLocation(data / FILE_NAME)
 
 
-def _without_driver() -> ConfigError:
+def without_driver() -> ConfigError:
+    """The error where the driver is not installed."""
     return ConfigError(
         "a journal in PostgreSQL needs the psycopg driver",
         code="no-postgres-driver",

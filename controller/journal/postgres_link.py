@@ -21,6 +21,15 @@ PATIENCE_S = 5.0
 
 _CONNECT_S = 5
 _NEAR = frozenset({"localhost", "127.0.0.1", "::1"})
+_LOOK = "Check that the server runs, accepts our user, and has free disk space; then start again."
+_REMEDIES = {
+    "password authentication failed": "Correct the file that journal_secret_file names, or give the user a new password. "
+    "PostgreSQL says the same when the password has ended: `SELECT rolvaliduntil FROM pg_roles` shows its end.",
+    "certificate": "Renew the certificate that is named, or correct sslrootcert, sslcert or the host in the URL. "
+    "`gatehouse doctor` shows each certificate and its end.",
+}
+"""What to do, by what the server or the driver says."""
+
 _BEGIN = b"""
 BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
 SET LOCAL synchronous_commit = on; SET LOCAL lock_timeout = '2s'; SET LOCAL statement_timeout = '4s';
@@ -46,6 +55,11 @@ class Link:
         self._warnings: list[str] = []
         self._ended = False
         self._connection = self._connect()
+
+    @property
+    def password_asked(self) -> bool:
+        """Whether the server let us in with a password."""
+        return self._connection.pgconn.used_password
 
     def another(self) -> Link:
         """Another connection to the same database."""
@@ -152,11 +166,9 @@ def checked_database_url(url: str) -> str:
 
 def unusable(error: Exception) -> JournalError:
     """The ``JournalError`` for a server that cannot be used."""
-    return JournalError(
-        f"the journal in PostgreSQL cannot be used: {str(error).strip()}",
-        code="journal-unusable",
-        remedy="Check that the server runs, accepts our user, and has free disk space; then start again.",
-    )
+    why = str(error).strip()
+    remedy = next((text for words, text in _REMEDIES.items() if words in why), _LOOK)
+    return JournalError(f"the journal in PostgreSQL cannot be used: {why}", code="journal-unusable", remedy=remedy)
 
 
 def _bad(why: str, remedy: str) -> ConfigError:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.ordinary import world
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 
 @pytest.mark.skipif(bool(reason := world.why_not()), reason=reason or "private namespaces are allowed")
@@ -19,7 +19,7 @@ def test_a_few_events_of_a_week_have_the_expected_outcomes() -> None:
         (sys.executable, "-m", "tests.support.ordinary.run", "--mode", "solo", "--short"),
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=840,
         env=os.environ | {"PYTHONPATH": str(world.ROOT)},
         check=False,
     )

@@ -13,12 +13,15 @@ from pathlib import Path
 from controller.authority.keys import load_key
 from controller.authority.roster import load_roster
 from controller.cli.doctor.bot_keys import check_bot_keys
+from controller.cli.doctor.certificates import addresses_with_tls, check_server
+from controller.cli.doctor.database import SERVER, Database
 from controller.cli.doctor.ends import check_key_end, check_rate, keys_that_end
 from controller.cli.doctor.reaching import ClockReading, check_clock, reach
 from controller.cli.doctor.result import Absent, Check, CheckResult, Follows, Warned, judged, not_checked
 from controller.cli.doctor.roster import run_roster_checks
 from controller.cli.doctor.running import Controller, check_release
 from controller.cli.doctor.testnet import check_testnet_key
+from controller.cli.doctor.vault import vault_checks
 from controller.cli.doctor.venues import check_venue_account
 from controller.cli.doctor.watchdog import check_watchdog
 from controller.cli.journal.checkpoints import asked, public_key_of
@@ -76,18 +79,25 @@ def _files(directory: Path, settings: Settings) -> list[Check]:
             for table, key in keys_that_end(settings).items()
         ),
         Check("release", lambda: check_release(directory, settings)),
+        *vault_checks(),
     ]
 
 
 def _records(directory: Path, settings: Settings) -> list[Check]:
     """The disk, the journal on it, and what was built from the journal."""
     now = Millis(time.time_ns() // 1_000_000)
+    certificates = [
+        Check(f"certificate of {target}", partial(check_server, url, now))
+        for target, url in addresses_with_tls(settings.checkpoints).items()
+    ]
     bots = tuple(f"secret {bot.secret_file}" for bot in settings.bots)
     return [
         Check("disk", lambda: _disk(directory)),
         Check("fsync", lambda: _fsync(directory)),
-        Check("journal", lambda: _journal(directory)),
-        Check("checkpoints", lambda: _checkpoints(directory, settings)),
+        *Database(directory, settings, now).checks(),
+        Check("journal", lambda: _journal(directory), (SERVER,)),
+        *certificates,
+        Check("checkpoints", lambda: _checkpoints(directory, settings), tuple(one.name for one in certificates)),
         Check("high water", lambda: _high_water(directory, settings), ("journal",)),
         Check("bot keys", lambda: check_bot_keys(directory, settings), ("journal", *bots)),
         Check("roster in force", lambda: run_roster_checks(directory, settings, now), ("policy", "roster", "journal")),
@@ -166,7 +176,7 @@ def _secrets(settings: Settings) -> list[str]:
         *(venue.secret_file for name, venue in venues if secret_variable(name) not in os.environ),
         *(bot.secret_file for bot in settings.bots),
         *(name for name in listed if name),
-        *(name for name in (settings.watchdog.secret_file, settings.watchdog.token_file) if name),
+        *(name for name in (settings.watchdog.secret_file, settings.watchdog.token_file, settings.journal_secret_file) if name),
     ]
 
 

@@ -43,7 +43,7 @@ def checked_url(url: str, *, loopback: bool) -> str:
         raise _address(url) from None
     if not sound or not (parts.scheme == "https" or (parts.scheme == "http" and loopback and _is_loopback(parts.hostname or ""))):
         raise _address(url)
-    _context()
+    tls_context()
     return url.rstrip("/")
 
 
@@ -114,11 +114,12 @@ async def _bounded(response: httpx.Response) -> bytes:
 
 
 def _client() -> httpx.AsyncClient:
-    return httpx.AsyncClient(verify=_context(), timeout=TIMEOUT_S, trust_env=False, follow_redirects=False)
+    return httpx.AsyncClient(verify=tls_context(), timeout=TIMEOUT_S, trust_env=False, follow_redirects=False)
 
 
 @cache
-def _context() -> ssl.SSLContext:
+def tls_context() -> ssl.SSLContext:
+    """What every target's server is judged by: the authorities of this machine, beside those of the library."""
     # Created once at the start: reading the certificates between two orders would delay them. A deployment's own
     # certificate authority must be one that this machine trusts.
     context = httpx.create_ssl_context(trust_env=False)

@@ -18,9 +18,6 @@ DRILLED_AT = frozenset({"TESTNET_VALIDATING", "VALIDATED"})
 OFTEN_S, SELDOM_S = 0.6, 20.0
 """Seconds between two orders that fill: while a gate asks for them, and else. Every fill costs a fee."""
 
-LONGEST_WAIT_S = 200.0
-"""How long a run waits until a gap is a small enough share of it: 200 s for one of a second. After a longer one it begins anew."""
-
 BELOW = {"TESTNET_VALIDATING": "MOCK", "VALIDATED": "TESTNET_VALIDATING", "LIVE_€10": "VALIDATED", "RAMPING": "LIVE_€10"}
 """Where a run begins anew: one stage down, from where people climb again."""
 
@@ -56,19 +53,19 @@ async def _step_up(scene: Scene, status: dict[str, Any]) -> None:
     gates = (await scene.ask("GET", "/v1/gates")).json()
     missing = {rule["metric"]: rule for gate in gates for rule in gate["rules"] if rule["verdict"] != "PASS"}
     scene.pace(OFTEN_S if "fills" in missing else SELDOM_S)
-    if "coverage_ratio" in missing and too_long(gates):
+    if "coverage_ratio" in missing and too_long(gates, scene.longest_wait_s):
         await _begin_anew(scene, status["stage"])
 
 
-def too_long(gates: Sequence[dict[str, Any]]) -> bool:
-    """Whether the share of covered time would need more than ``LONGEST_WAIT_S`` to be enough, all of them covered."""
+def too_long(gates: Sequence[dict[str, Any]], longest_wait_s: float) -> bool:
+    """Whether the share of covered time would need more seconds than that to be enough, all of them covered."""
     rules = {rule["metric"]: rule for gate in gates for rule in gate["rules"]}
     ratio, threshold = (Decimal(rules["coverage_ratio"][name] or 0) for name in ("measured", "threshold"))
     covered_ms = Decimal(rules["covered_ms"]["measured"] or 0)
     if not ratio:
         # Nothing is covered yet: the run has just begun.
         return False
-    return (threshold * covered_ms / ratio - covered_ms) / (1 - threshold) > Decimal(LONGEST_WAIT_S * 1000)
+    return (threshold * covered_ms / ratio - covered_ms) / (1 - threshold) > Decimal(longest_wait_s * 1000)
 
 
 async def _begin_anew(scene: Scene, stage: str) -> None:

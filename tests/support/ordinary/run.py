@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 INSIDE = "tests.support.ordinary.run"
 
+SHORT_WAIT_S = 30.0
+"""In the short form a run begins anew rather than wait 20 times as long as its start took, which is longer on a slow machine."""
+
 
 def main() -> int:
     """The command line: make the world, and play in it."""
@@ -61,13 +64,14 @@ def _options() -> argparse.Namespace:
 
 async def _play(options: argparse.Namespace) -> int:
     from policies.stage import Mode
+    from tests.support.ordinary.events import PATIENT_LEASE_S
     from tests.support.ordinary.load import favour
-    from tests.support.ordinary.scene import scene
+    from tests.support.ordinary.scene import LEASE_S, scene
 
     favour()
     ended_well = True
     for mode in (Mode.SOLO, Mode.TEAM) if options.mode == "both" else (Mode(options.mode),):
-        async with scene(options.inside, mode) as here:
+        async with scene(options.inside, mode, lease_s=PATIENT_LEASE_S if options.short else LEASE_S) as here:
             if options.seconds:
                 ended_well &= await _soak(here, options)
             else:
@@ -76,7 +80,7 @@ async def _play(options: argparse.Namespace) -> int:
 
 
 async def _week(here: Scene, options: argparse.Namespace) -> bool:
-    from tests.support.ordinary.events import EVENTS, SHORT, VALIDATING
+    from tests.support.ordinary.events import EVENTS, SHORT, VALIDATING, patiently
     from tests.support.ordinary.week import POSITIONS, Week
 
     events = [
@@ -85,6 +89,8 @@ async def _week(here: Scene, options: argparse.Namespace) -> bool:
         if any(word in one.name for word in options.only.split(",")) and (one.name in SHORT or not options.short)
     ]
     events = [one for one in events if not options.skip or options.skip not in one.name]
+    if options.short:
+        events, here.longest_wait_s = [patiently(one) for one in events], SHORT_WAIT_S
     week = Week(here, events, [one for one in POSITIONS if options.at in one])
     positions = (VALIDATING,) if options.short else POSITIONS
     print(f"{here.mode}: from MOCK to {positions[-1]}", flush=True)

@@ -45,6 +45,9 @@ TRADES_ONLY = DEFAULT_PERMISSIONS - {Permission.SPOT_WITHDRAW_READ}
 BUYS_PER_DAY = 20_000
 """Enough for a bot that buys for 1.5 dollars every second for hours, with a cap of 10 EUR."""
 
+LEASE_S = 30
+"""The lease of the dead man's switch that ``gatehouse init`` writes."""
+
 COVERED_MS = {600_000: 5_000, 259_200_000: 20_000, 86_400_000: 10_000, 3_600_000: 10_000, 604_800_000: 20_000, 300_000: 5_000}
 """How long each gate asks to be covered: in the example policies, and here."""
 
@@ -71,6 +74,8 @@ class Scene(Rig):
     """A rig whose live venue is MEXC's address. ``touched`` signs with a security key, in team mode."""
 
     mode: Mode = Mode.SOLO
+    longest_wait_s: float = 200.0
+    """How long a run waits until a gap is a small enough share: 200 s for one of a second. After a longer one it begins anew."""
     front: Front = field(init=False)
     books: VenueBooks = field(init=False)
     bank: Bank = field(init=False)
@@ -138,14 +143,17 @@ class Scene(Rig):
 
 
 @asynccontextmanager
-async def scene(directory: Path, mode: Mode) -> AsyncIterator[Scene]:
-    """A deployment at MOCK, its stand-in and its bot's files; nothing of gatehouse runs yet. ``directory`` is the world's."""
+async def scene(directory: Path, mode: Mode, *, lease_s: int = LEASE_S) -> AsyncIterator[Scene]:
+    """A deployment at MOCK, its stand-in and its bot's files; nothing of gatehouse runs yet. ``directory`` is the world's.
+
+    ``lease_s``: how long the dead man's switch waits; a start that takes longer ends in a halt.
+    """
     place = directory / f"{mode}"
     live = AccountConfig(
         ACCOUNT, "mx0live", secrets.token_hex(16), {"USDT": Decimal("10.4"), "MX": Decimal(1)}, DEFAULT_PERMISSIONS
     )
     watchdog = ApiKey("mx0watchdog", secrets.token_hex(16), ACCOUNT, TRADES_ONLY)
-    keys = write_deployment(place, mode, live, watchdog)
+    keys = write_deployment(place, mode, live, watchdog, lease_s)
     config = TestnetConfig(
         accounts=(live,), extra_keys=(watchdog,), port=0, streams=StreamLimits(lifetime_ms=75_000), tape=TAPE, seed=7
     )
@@ -184,7 +192,7 @@ def _built(directory: Path, place: Path, mode: Mode, mexc: RunningTestnet, keys:
     return built
 
 
-def write_deployment(place: Path, mode: Mode, live: AccountConfig, watchdog: ApiKey) -> dict[str, Any]:
+def write_deployment(place: Path, mode: Mode, live: AccountConfig, watchdog: ApiKey, lease_s: int) -> dict[str, Any]:
     """What ``gatehouse init`` writes, filled in as its text says. Returns each person's key."""
     persons = ("alice",) if mode is Mode.SOLO else ("alice", "bob")
     write_production(place, Wanted(mode, persons, live.api_key, BOT, watchdog.key))
@@ -198,6 +206,8 @@ def write_deployment(place: Path, mode: Mode, live: AccountConfig, watchdog: Api
     # The bot places a buy a second for hours, of which the signer counts every one.
     assert "buys_per_day = 500\n" in settings
     settings = settings.replace("buys_per_day = 500\n", f"buys_per_day = {BUYS_PER_DAY}\n")
+    assert f"lease_s = {LEASE_S}\n" in settings
+    settings = settings.replace(f"lease_s = {LEASE_S}\n", f"lease_s = {lease_s}\n")
     (place / FILE_NAME).write_text(f'witnesses = ["{outside}"]\n{settings}')
     keys: dict[str, Any] = {"alice": load_key(place / "keys" / "alice.key")}
     if mode is Mode.TEAM:

@@ -91,7 +91,7 @@ def test_a_run_begins_anew_when_an_old_gap_would_need_minutes(covered_ms: str, r
         {"metric": "covered_ms", "measured": covered_ms, "threshold": "20000"},
         {"metric": "coverage_ratio", "measured": ratio, "threshold": "0.995"},
     ]
-    assert too_long([{"rules": rules}]) is long
+    assert too_long([{"rules": rules}], 200.0) is long
 
 
 def test_growth_compares_the_last_quarter_with_the_second() -> None:

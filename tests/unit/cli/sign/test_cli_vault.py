@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from controller.authority.envelope import parse_envelope
 from controller.authority.keys import public_key
 from controller.authority.verify import verify
 from tests.support.cli_kit import Run, printed
+from tests.support.vault_server import running_vault
 from tests.unit.authority.authority_kit import ALICE, BOB, NOW, PROPOSAL, ROSTER
 
 
@@ -47,31 +46,13 @@ def published(key: Ed25519PrivateKey) -> dict[str, str]:
 def vault(monkeypatch: pytest.MonkeyPatch) -> Iterator[Vault]:
     found = Vault({"1": published(BOB), "2": published(ALICE)})
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length") or 0))
-            answer = found.answer(self.path, body) if found.status == 200 else {"errors": ["permission denied"]}
-            data = json.dumps(answer).encode()
-            self.send_response(found.status)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
+    def answer(path: str, body: bytes) -> tuple[int, dict[str, Any]]:
+        return found.status, found.answer(path, body) if found.status == 200 else {"errors": ["permission denied"]}
 
-        do_POST = do_GET  # noqa: N815 - the server calls it so
-
-        def log_message(self, *_: Any) -> None:
-            return
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    monkeypatch.setenv("VAULT_ADDR", f"http://127.0.0.1:{server.server_port}")
-    monkeypatch.setenv("VAULT_TOKEN", "token")
-    yield found
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with running_vault(answer) as address:
+        monkeypatch.setenv("VAULT_ADDR", address)
+        monkeypatch.setenv("VAULT_TOKEN", "token")
+        yield found
 
 
 @pytest.fixture
