@@ -98,8 +98,11 @@ connected while one of its streams is open, and for its allowed silence after it
 - any request with a valid signature, also one that is refused;
 - `GET {HEARTBEAT}`, signed like any other request, for a bot that has nothing to ask. The answer is
   `{{"bot", "live", "silenceMaxMs", "serverTime"}}`;
-- a request for market data on the connection that carried its last signed request. Where requests of two bots came over one
-  connection, as behind some proxies, market data counts for neither.
+- a request for market data on the connection that carried its last signed request, because a bot without a position may ask for
+  nothing but candles, and clients send no key with those. Where requests of two bots came over one connection, or where a proxy says
+  that it passed the request on (`Forwarded`, `Via`, `X-Forwarded-For`, `X-Real-IP`), market data counts for nobody. A proxy that says
+  nothing and joins one bot and another program, such as a dashboard, on one connection makes that bot seem connected: connect
+  the other program to MEXC or past the proxy, or have the proxy send one of these headers.
 
 | the policy says | allowed silence |
 |---|---|
@@ -166,6 +169,7 @@ is signed. What was bought at MEXC stays in the account there; `gatehouse flatte
 | `account` | the balances of the new stage's account |
 | `myTrades` | the trades of the new stage's account; with `orderId` those of that order, of any stage |
 | `openOrders` | the new orders, and those of the old stage until their venue has confirmed the cancel |
+| the private streams | the events of the orders of every stage: a trade of an order that the move ended comes there too |
 | `order`, `allOrders` | the orders of every stage; those that the move ended are `CANCELED` or `PARTIALLY_CANCELED` |
 
 `cancelReason` of an order that the move ended says `gatehouse: the deployment left MOCK for TESTNET_VALIDATING`, and of one that
