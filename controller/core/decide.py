@@ -158,6 +158,7 @@ def _halt_completed(draft: Draft, report: i.HaltCompleted) -> None:
 _BRANCHES: Mapping[type[i.Input], Callable[[Draft, Any], Reply]] = MappingProxyType(
     {
         i.OrderRequested: orders.order_requested,
+        i.DeniedEarly: orders.denied_early,
         i.CancelAsked: orders.cancel_asked,
         i.PlacementAnswered: venue_reports.placement_answered,
         i.CancelAnswered: venue_reports.cancel_answered,

@@ -31,6 +31,7 @@ from exchange.statement import Refused, Statement
 from policies.authority import Verb
 from policies.eur import RateSource
 from policies.guards import ClockOffset, Measured
+from policies.limit_types import Deny
 from policies.silence import Heard
 from policies.stage import Environment
 
@@ -90,6 +91,20 @@ class OrderRequested:
     venue: VenueName
     key: str
     conditions: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeniedEarly:
+    """An order was denied without a decision, because no order may leave now or the signer would not sign it (ADR 56).
+
+    ``again`` is 0 for the first of its kind; otherwise so many came from ``since`` on, and the rest is of the newest.
+    """
+
+    bot: str
+    intent: OrderIntent
+    denial: Deny
+    again: int = 0
+    since: Millis = Millis(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,6 +384,7 @@ class Stopping:
 Input = (
     Boot
     | OrderRequested
+    | DeniedEarly
     | CancelAsked
     | PlacementAnswered
     | CancelAnswered

@@ -159,8 +159,9 @@ class Gateway:
     async def _admit(self, request: RequestHead, endpoint: Endpoint, scope: Scope, receive: Receive) -> Call:
         now = self._port.now()
         if endpoint.lane in {Lane.PUBLIC, Lane.HISTORY}:
-            # A key that was revoked since shows no bot: the program that holds it is one that was replaced.
-            if (key := key_of(scope)) and (signer := self._keys.find(key)) is not None:
+            # A key that was revoked since shows no bot: the program that holds it is one that was replaced. And a proxy may send
+            # another program's requests on the connection on which it sends the bot's.
+            if not request.forwarded and (key := key_of(scope)) and (signer := self._keys.find(key)) is not None:
                 self._port.heard_from(signer.name, HeardBy.MARKET_DATA)
             self._debit(self._unsigned, request.address)
             if endpoint.lane is Lane.HISTORY:

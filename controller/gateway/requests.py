@@ -22,6 +22,8 @@ from exchange.wire.signing import check_window, parse_params, parse_window, spli
 
 _BODY_METHODS = frozenset({"POST", "PUT", "DELETE"})
 _MAX_KEY_LENGTH = 64
+_FORWARDED = frozenset({b"forwarded", b"via", b"x-forwarded-for", b"x-real-ip"})
+"""A proxy adds one of these to what it passes on: the headers of RFC 7239 and RFC 9110, and the usual ones before them."""
 _JSON, _FORM = "application/json", "application/x-www-form-urlencoded"
 
 
@@ -37,7 +39,10 @@ class Lane(Enum):
 
 @dataclass(frozen=True, slots=True)
 class RequestHead:
-    """The parts of an HTTP request that the gateway reads; every other header is ignored."""
+    """The parts of an HTTP request that the gateway reads; every other header is ignored.
+
+    ``forwarded``: a proxy passed it on, and may share its connection between several programs.
+    """
 
     method: str
     path: str
@@ -45,6 +50,7 @@ class RequestHead:
     address: str
     api_key: str | None
     content_type: str
+    forwarded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +83,9 @@ def read_head(scope: Scope, limits: GatewayLimits) -> RequestHead:
         WireRefusal: 700008 for bytes that are not ASCII, 33333 for a query or body beyond the limits, or for the same header twice.
     """
     found: dict[bytes, bytes] = {}
+    forwarded = False
     for name, value in scope["headers"]:
+        forwarded = forwarded or name in _FORWARDED
         if name in {b"x-mexc-apikey", b"content-type", b"content-length", b"host"}:
             if name in found:
                 raise refuse(ErrorCode.BAD_PARAMETER, f"Header {name.decode()} was sent twice.")
@@ -101,6 +109,7 @@ def read_head(scope: Scope, limits: GatewayLimits) -> RequestHead:
         address=client[0] if client else "",
         api_key=api_key.decode("latin-1") if api_key is not None else None,
         content_type=found.get(b"content-type", b"").decode("latin-1"),
+        forwarded=forwarded,
     )
 
 

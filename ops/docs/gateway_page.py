@@ -98,8 +98,11 @@ connected while one of its streams is open, and for its allowed silence after it
 - any request with a valid signature, also one that is refused;
 - `GET {HEARTBEAT}`, signed like any other request, for a bot that has nothing to ask. The answer is
   `{{"bot", "live", "silenceMaxMs", "serverTime"}}`;
-- a request for market data on the connection that carried its last signed request. Where requests of two bots came over one
-  connection, as behind some proxies, market data counts for neither.
+- a request for market data on the connection that carried its last signed request, because a bot without a position may ask
+  for nothing but candles, and clients send no key with those. Where requests of two bots came over one connection, or where a
+  proxy says that it passed the request on (`Forwarded`, `Via`, `X-Forwarded-For`, `X-Real-IP`), market data counts for
+  nobody. A proxy that says nothing and joins one bot and another program, such as a dashboard, on one connection makes that
+  bot seem connected: connect the other program to MEXC or past the proxy, or have the proxy send one of these headers.
 
 | the policy says | allowed silence |
 |---|---|

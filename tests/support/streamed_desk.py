@@ -61,7 +61,7 @@ class Controller:
     def __init__(self, desk: Desk, loop: asyncio.AbstractEventLoop) -> None:
         self.desk, self.loop = desk, loop
         self.followers: list[Any] = []
-        writer: Any = SimpleNamespace(add_follower=self.followers.append)
+        writer: Any = SimpleNamespace(add_follower=self.followers.append, count_early=lambda _: None)
         self._writer = writer
         writer.state = desk.state
         feed: Any = DeskFeed(desk)

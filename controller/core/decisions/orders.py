@@ -13,8 +13,9 @@ from controller.core.decisions.whose import our_prefix
 from controller.core.effects import Place
 from controller.core.fold.drills import DRILL_RULE
 from controller.core.fold.flatten import FLATTEN_RULE
-from controller.core.inputs import CancelAsked, OrderRequested
+from controller.core.inputs import CancelAsked, DeniedEarly, OrderRequested
 from controller.core.state import State
+from exchange.model import OrderIntent
 from policies.limits import Admit, Deny, LimitContext, check
 from policies.stage import Stage
 
@@ -112,6 +113,26 @@ def _not_armed(because: str) -> Deny:
     )
 
 
+def denied_early(draft: Draft, noted: DeniedEarly) -> None:
+    """Journal a denial that was given before the writer, or how many like it followed. Nothing else depends on it."""
+    if not noted.again:
+        draft.emit(_denied_event(noted.bot, noted.intent, noted.denial))
+        return
+    draft.emit(
+        e.OrdersDeniedAgain(
+            bot=noted.bot,
+            rule=str(noted.denial.rule),
+            symbol=noted.intent.symbol[:32],
+            threshold=noted.denial.threshold,
+            measured=noted.denial.measured,
+            message=noted.denial.message,
+            bot_client_id=noted.intent.client_id,
+            since=noted.since,
+            count=noted.again,
+        )
+    )
+
+
 def cancel_asked(draft: Draft, request: CancelAsked) -> None:
     """Cancel one of the bot's orders. If its outcome is not known, it is cancelled as soon as the venue reports it."""
     order = draft.after.orders.get(request.client_id)
@@ -149,21 +170,22 @@ def _admitted_event(state: State, request: OrderRequested, verdict: Admit, clien
 
 
 def _deny(draft: Draft, request: OrderRequested, denial: Deny) -> Deny:
-    intent = request.intent
-    draft.emit(
-        e.OrderDenied(
-            bot=request.bot,
-            bot_client_id=intent.client_id,
-            symbol=intent.symbol[:32],
-            side=intent.side,
-            type=intent.type,
-            quantity=intent.quantity,
-            quote_quantity=intent.quote_quantity,
-            price=intent.price,
-            rule=str(denial.rule),
-            measured=denial.measured,
-            threshold=denial.threshold,
-            message=denial.message,
-        )
-    )
+    draft.emit(_denied_event(request.bot, request.intent, denial))
     return denial
+
+
+def _denied_event(bot: str, intent: OrderIntent, denial: Deny) -> e.OrderDenied:
+    return e.OrderDenied(
+        bot=bot,
+        bot_client_id=intent.client_id,
+        symbol=intent.symbol[:32],
+        side=intent.side,
+        type=intent.type,
+        quantity=intent.quantity,
+        quote_quantity=intent.quote_quantity,
+        price=intent.price,
+        rule=str(denial.rule),
+        measured=denial.measured,
+        threshold=denial.threshold,
+        message=denial.message,
+    )

@@ -30,6 +30,7 @@ from controller.gateway.port import (
     Window,
 )
 from controller.runtime.api.bot_streams import BotStreams
+from controller.runtime.api.early_denials import EarlyDenials
 from controller.runtime.api.shown_orders import fill_of, report_of
 from controller.runtime.followers.recent import RecentHistory
 from controller.runtime.loop.inbox import Inbox, InboxFull, Undecided
@@ -93,6 +94,8 @@ class Bots:
         self._undecided: Counter[tuple[str, str]] = Counter()
         self._waiting: dict[str, asyncio.Event] = {}
         self._cancelling: dict[str, set[asyncio.Future[CancelOutcome | None]]] = {}
+        self._early = EarlyDenials(lambda: writer.state, inbox, clock)
+        writer.count_early(self._early)
         writer.add_follower(self._on_batch)
         self._streams = BotStreams(writer=writer, markets=markets, clock=clock, balances=self._balances_of)
 
@@ -109,6 +112,7 @@ class Bots:
         """Decide, journal and send one order, and wait for the venue's answer."""
         venue, intent = self._writer.state.venue or VenueName.MOCK, order.intent(order.client_id or "")
         if (denial := self._denied_at_once(bot, venue, intent)) is not None:
+            self._early.note(bot, intent, denial)
             return denial
         request = OrderRequested(
             bot=bot,
@@ -366,6 +370,7 @@ class Bots:
         return _reply(self._writer.state.orders[client_id])
 
     def _on_batch(self, batch: CommittedBatch) -> None:
+        self._early.queue_due()
         for _, event in batch.entries:
             if isinstance(event, _OUTCOMES) and (waiting := self._waiting.pop(event.client_id, None)) is not None:
                 waiting.set()

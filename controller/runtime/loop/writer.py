@@ -78,7 +78,7 @@ import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from controller.core import event_codec
 from controller.core import events as e
@@ -87,7 +87,7 @@ from controller.core.decide import decide
 from controller.core.decisions.draft import Decision
 from controller.core.decisions.held import NOTHING, Held
 from controller.core.effects import CancelAll, Effect, Latch, PlaceExit
-from controller.core.inputs import HaltAsked, ProposalAsked, Stopping, Tick
+from controller.core.inputs import DeniedEarly, HaltAsked, ProposalAsked, Stopping, Tick
 from controller.core.state import State
 from controller.journal.chain import Entry, Record
 from controller.journal.lease import PERMIT_NS, RENEW_NS, TERM_NS
@@ -107,6 +107,18 @@ ANSWER_WITHIN_S = 4.0
 """How long an append to a leased journal may take before it counts as failed: well before the lease can run out."""
 
 T = TypeVar("T")
+
+
+class Early(Protocol):
+    """Orders that were denied before the writer saw them (``controller.runtime.api.early_denials``)."""
+
+    @property
+    def pending(self) -> int:
+        """How many are counted and not queued."""
+
+    def take(self) -> tuple[DeniedEarly, ...]:
+        """Everything that was counted and not queued."""
+
 
 _log = logging.getLogger(__name__)
 
@@ -210,6 +222,7 @@ class Writer:
         # Opening the journal was the first proof that this process leads. When that was is not known here: no permit rests on it.
         self._permit_ns = PERMIT_NS if self._leased is not None else LIFETIME_NS
         self._renewed_ns = clock.monotonic_ns() - max(self._permit_ns, RENEW_NS)
+        self._early: Early | None = None
         self._appending: _Batch | None = None
         self._stops: _Batch | None = None
 
@@ -228,7 +241,7 @@ class Writer:
     @property
     def refusals_held(self) -> int:
         """How many refused orders are counted and not journalled yet (ADR 56)."""
-        return self._held.refusals.pending
+        return self._held.refusals.pending + (self._early.pending if self._early is not None else 0)
 
     @property
     def failed_because(self) -> str:
@@ -244,6 +257,10 @@ class Writer:
     def last_tick_ns(self) -> int | None:
         """When a decided tick last became durable, monotonic nanoseconds; ``None`` before the first. Any thread may read it."""
         return self._last_tick_ns
+
+    def count_early(self, early: Early) -> None:
+        """Count also orders that are denied before this writer sees them, and journal them before this process ends."""
+        self._early = early
 
     def add_follower(self, follower: Callable[[CommittedBatch], None]) -> None:
         """Call ``follower`` with every durable batch from now on."""
@@ -303,8 +320,11 @@ class Writer:
 
     def write_held(self) -> None:
         """Journal what is held back, before this process ends; call it on the loop. During an append it does nothing."""
-        if self._held and self._appending is None:
-            self.step([QueuedInput(Stopping(), self._clock.monotonic_ns(), None)])
+        if self._appending is not None:
+            return
+        last = [*(self._early.take() if self._early is not None else ()), *((Stopping(),) if self._held else ())]
+        if last:
+            self.step([QueuedInput(one, self._clock.monotonic_ns(), None) for one in last])
 
     def _decide_stops(self) -> None:
         """The inbox calls this when a stop arrives. During an append, decide it on the state which that append makes durable."""

@@ -63,7 +63,7 @@ def advanced(desk: Desk) -> CommandReply:
 
 def bots_view(desk: Desk) -> dict[str, tuple[Decimal, Decimal]]:
     """What ``GET /api/v3/account`` shows: free and locked, by asset."""
-    writer: Any = SimpleNamespace(state=desk.state, add_follower=lambda _: None)
+    writer: Any = SimpleNamespace(state=desk.state, add_follower=lambda _: None, count_early=lambda _: None)
     markets: Any = SimpleNamespace(rules_of=lambda _: {SYMBOL: RULES}, quotes=lambda _: {SYMBOL: desk.quote()})
     clock: Any = SimpleNamespace(now=lambda: desk.now)
     nothing: Any = None

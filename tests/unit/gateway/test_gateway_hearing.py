@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pytest
+
 from controller.gateway.app import create_app
 from controller.gateway.limits import GatewayLimits
 from controller.gateway.port import BotKey
@@ -100,6 +102,19 @@ async def test_market_data_on_another_connection_is_nobodys() -> None:
         await ask(port, signed(fake, "/api/v3/account"))
         await ask(port, DEPTH)
     assert fake.signs == [("alpha", HeardBy.REQUEST)]
+
+
+@pytest.mark.parametrize(
+    "header", ["Forwarded: for=10.0.0.7", "Via: 1.1 proxy", "X-Forwarded-For: 10.0.0.7", "X-Real-IP: 10.0.0.7"]
+)
+async def test_market_data_that_a_proxy_passes_on_is_nobodys(header: str) -> None:
+    def passed_on(request: bytes) -> bytes:
+        return request.replace(b"Host: gateway", f"Host: gateway\r\n{header}".encode())
+
+    fake = FakePort()
+    async with gateway(fake) as port:
+        await ask(port, passed_on(signed(fake, "/api/v3/account")), passed_on(DEPTH), passed_on(signed(fake, "/api/v3/uid")))
+    assert fake.signs == [("alpha", HeardBy.REQUEST), ("alpha", HeardBy.REQUEST)]
 
 
 async def test_market_data_on_the_connection_of_a_revoked_key_is_nobodys() -> None:
