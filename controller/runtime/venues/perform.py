@@ -14,7 +14,7 @@ from controller.core.effects import Alert, Cancel, CancelAll, Effect, Latch, Loo
 from controller.core.inputs import CancelAnswered, PlacementAnswered
 from controller.runtime.loop.inbox import Inbox
 from controller.runtime.loop.permit import PermitOffice
-from controller.runtime.venues.cancel_all import CancelAllResult, NotEmpty, cancel_all_until_empty
+from controller.runtime.venues.cancel_all import RETRY_AFTER_S, CancelAllResult, NotEmpty, cancel_all_until_empty
 from controller.runtime.venues.lookups import LookUps
 from controller.runtime.venues.strangers import Strangers
 from exchange.errors import GatehouseError, Refused
@@ -168,16 +168,7 @@ class Performer:
 
     async def _cancel_all(self, effect: CancelAll, cancelled: int) -> None:
         try:
-            result = await cancel_all_until_empty(
-                self._venues[effect.venue],
-                effect.symbols,
-                self._clock,
-                lambda: self._still_open(effect.venue),
-                expected=max(cancelled, self._working(effect.venue)),
-                report=lambda not_empty: self._on_not_empty(effect, not_empty),
-                trades_again=lambda: self._trades_on(effect.venue),
-                strangers=self._strangers,
-            )
+            result = await self._until_empty(effect, cancelled)
         finally:
             self._cancelling_all.discard(effect.venue)
             next_effect, asked_ns = self._cancel_again.pop(effect.venue, (effect, -1))
@@ -186,6 +177,24 @@ class Performer:
             self.cancel_all(next_effect, result.orders)
             return
         self._on_cancel_all_result(next_effect, result)
+
+    async def _until_empty(self, effect: CancelAll, cancelled: int) -> CancelAllResult:
+        """The proof, however often it takes: a defect of ours, in a report of it for example, must not end the cancelling."""
+        while True:
+            try:
+                return await cancel_all_until_empty(
+                    self._venues[effect.venue],
+                    effect.symbols,
+                    self._clock,
+                    lambda: self._still_open(effect.venue),
+                    expected=max(cancelled, self._working(effect.venue)),
+                    report=lambda not_empty: self._on_not_empty(effect, not_empty),
+                    trades_again=lambda: self._trades_on(effect.venue),
+                    strangers=self._strangers,
+                )
+            except Exception:
+                _log.exception("a cancel-all ended without its proof and begins again")
+                await asyncio.sleep(RETRY_AFTER_S)
 
     def _now(self) -> int:
         return self._clock.monotonic_ns()

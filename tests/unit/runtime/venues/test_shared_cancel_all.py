@@ -47,7 +47,9 @@ class Lagging:
 
 
 def played(
-    script: Callable[[Performer, Lagging], Any], working: Sequence[int] = (0, 0)
+    script: Callable[[Performer, Lagging], Any],
+    working: Sequence[int] = (0, 0),
+    still_open: Callable[[VenueName], int] = lambda _: 0,
 ) -> tuple[Lagging, list[tuple[CancelAll, CancelAllResult]]]:
     loop = VirtualTimeLoop()
     venue, results = Lagging(loop), list[tuple[CancelAll, CancelAllResult]]()
@@ -62,7 +64,7 @@ def played(
         on_alert=not_used,
         on_cancel_all_result=lambda effect, result: results.append((effect, result)),
         on_not_empty=not_used,
-        still_open=lambda _: 0,
+        still_open=still_open,
         working=lambda _: next(counts),
         trades_on=lambda _: False,
         owner=not_used,
@@ -76,6 +78,22 @@ def played(
 
     run_in_virtual_time(asyncio.wait_for(run(), 1_000), loop)
     return venue, results
+
+
+def test_a_defect_of_ours_begins_the_cancelling_again() -> None:
+    raises = iter((True, True, False))
+
+    def still_open(_: VenueName) -> int:
+        if next(raises, False):
+            raise KeyError("a defect")
+        return 0
+
+    async def script(performer: Performer, _: Lagging) -> None:
+        performer.perform(HALT)
+
+    venue, results = played(script, working=(1, 1, 1), still_open=still_open)
+    assert len(venue.cancels) == 1
+    assert [effect for effect, _ in results] == [HALT]
 
 
 def test_an_order_after_the_first_empty_list_does_not_outlive_a_halt() -> None:
