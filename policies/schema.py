@@ -504,7 +504,10 @@ class Policy(_Section):
         if self.flatten.slice_eur_max > self.limits.order_notional_max_eur:
             raise ValueError("flatten.slice_eur_max may be at most limits.order_notional_max_eur")
         if self.flatten.widen_bps[-1] >= self.limits.price_collar_bps:
-            raise ValueError("flatten.widen_bps must stay below limits.price_collar_bps")
+            raise ValueError(
+                f"flatten.widen_bps ends with {self.flatten.widen_bps[-1]} and must stay below limits.price_collar_bps, "
+                f"which is {self.limits.price_collar_bps}"
+            )
         return self
 
     @model_validator(mode="after")

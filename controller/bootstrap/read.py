@@ -16,7 +16,6 @@ from controller.telemetry.redact import Redactor
 from controller.version import VERSION
 from exchange.errors import ConfigError
 from exchange.ports import VenueName
-from policies import canonical
 from policies.document import canonical_bytes
 from policies.schema import Policy
 
@@ -58,7 +57,6 @@ def read_deployment(directory: Path, redactor: Redactor) -> Deployment:
     for secret in (*secrets.values(), *(secret for _, secret in bots)):
         redactor.register(secret)
     release = settings.release
-    subject = {"name": release.name, "version": release.version, "artifact": release.artifact}
     boot = Boot(
         controller_id=settings.controller_id,
         environment=settings.environment,
@@ -66,7 +64,7 @@ def read_deployment(directory: Path, redactor: Redactor) -> Deployment:
         epoch=0,
         policy=canonical_bytes(policy).decode(),
         roster=roster.canonical_bytes.decode(),
-        release=Release(release.name, release.version, release.artifact, canonical.digest(canonical.encode(subject))),
+        release=Release(release.name, release.version, release.artifact, release.digest),
         accounts={
             VenueName.TESTNET: settings.testnet.fingerprint,
             VenueName.LIVE: settings.live.fingerprint,

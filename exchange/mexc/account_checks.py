@@ -35,13 +35,14 @@ _HEADROOM = Decimal("1.05")
 
 @dataclass(frozen=True, slots=True)
 class AccountCheck:
-    """The result of one check. ``remedy`` is empty if there is nothing to do."""
+    """The result of one check. ``remedy`` is empty if there is nothing to do; ``code`` is the error's, if it could not be made."""
 
     name: str
     ok: bool
     measured: str
     expected: str
     remedy: str = ""
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,11 @@ async def _row(name: str, expected: str, measure: Measure) -> AccountCheck:
     try:
         return await measure()
     except GatehouseError as error:
-        return AccountCheck(name, ok=False, measured=error.message, expected=expected, remedy=error.remedy)
+        return _not_made(name, expected, error)
+
+
+def _not_made(name: str, expected: str, error: GatehouseError) -> AccountCheck:
+    return AccountCheck(name, ok=False, measured=error.message, expected=expected, remedy=error.remedy, code=error.code)
 
 
 async def _clock(venue: MexcVenue, demands: Demands) -> AccountCheck:
@@ -217,9 +222,9 @@ async def _test_order(venue: MexcVenue, permit: Permit, rules: SymbolRules, kind
             return AccountCheck(
                 name, ok=True, measured=f"allowed; the balance is too small ({refusal.error.code})", expected=expected
             )
-        return AccountCheck(name, ok=False, measured=refusal.message, expected=expected, remedy=refusal.remedy)
+        return _not_made(name, expected, refusal)
     except GatehouseError as error:
-        return AccountCheck(name, ok=False, measured=error.message, expected=expected, remedy=error.remedy)
+        return _not_made(name, expected, error)
     return AccountCheck(name, ok=True, measured="accepted", expected=expected)
 
 

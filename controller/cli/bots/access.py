@@ -24,7 +24,7 @@ def access_of(directory: Path, settings: Settings, policy: Policy, bot: str, key
     if len(chosen) != 1:
         what = f"{bot} has {len(keys)} keys here: {', '.join(keys)}" if keys else f"{bot} has no key here"
         remedy = (
-            "Choose one with --api-key."
+            "Choose one with --api-key; `gatehouse status` says which is in use."
             if keys
             else f"Name a bot of {_names(settings)}, or make a key: `gatehouse keys bot {bot}`."
         )

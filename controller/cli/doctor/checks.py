@@ -128,7 +128,7 @@ def _venues(directory: Path, settings: Settings) -> list[Check]:
         Check("testnet key", lambda: check_testnet_key(directory), ("policy", f"venue {VenueName.TESTNET}")),
         Check("clock", lambda: check_clock(offsets, most_ms()) if offsets else Follows(f"venue {VenueName.LIVE}")),
         Check("controller", lambda: controller.check(lambda: unreached[0] if unreached else "")),
-        Check("proposals", controller.proposals, ("controller",)),
+        Check("proposals", controller.proposals, ("controller", "policy")),
         *(
             Check(
                 f"{name} account",

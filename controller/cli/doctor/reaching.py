@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from controller.cli.doctor.result import Absent, Warned
-from controller.cli.setup.deployment import accounts_file
+from controller.cli.setup.deployment import TESTNET_KEY, accounts_file
 from controller.cli.shared.http import JsonClient
 from controller.settings.deployment import Settings
 from controller.settings.testnet import TestnetSettings, VenueSettings
@@ -114,6 +114,8 @@ def _not_there(name: VenueName, venue: VenueSettings, directory: Path) -> str:
     port = venue.rest.rpartition(":")[2].strip("/")
     accounts = accounts_file(directory, name)
     command = f"gatehouse testnet --port {port} --accounts {accounts if accounts.exists() else 'FILE'}"
+    if name is VenueName.TESTNET and (identity := directory / TESTNET_KEY).exists():
+        command += f" --identity {identity}"
     return f"Start it in a terminal of its own: `{command}`. The file lists the account with this key."
 
 

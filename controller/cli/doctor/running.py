@@ -12,7 +12,9 @@ from controller.cli.shared.client import OperatorClient, is_up
 from controller.console.schema import StatusView
 from controller.settings.artifact import artifact_digest
 from controller.settings.deployment import Listen, Settings
+from controller.settings.policy_file import read_policy
 from exchange.errors import ConfigError, Unreachable
+from policies.document import digest
 
 _ANSWER_WITHIN_S = 5.0
 
@@ -58,11 +60,22 @@ class Controller:
         if self.status is None:
             return "the next start compares the files with what is in force"
         if not self.status.proposals:
-            return "the policy and the release in the files are in force"
+            return self._compared(self.status)
         found = "; ".join(
             f"the {one.document} in the file is not in force: {', '.join(one.changes)}" for one in self.status.proposals
         )
         return Warned(found, _SIGN_OR_RESTORE)
+
+    def _compared(self, status: StatusView) -> str | Warned:
+        """The files against what is in force. A controller compares them only when it starts."""
+        changed = {
+            "policy": digest(read_policy(self.directory / self.settings.policy)) != status.policy.digest,
+            "release": self.settings.release.digest != status.release.digest,
+        }
+        if not any(changed.values()):
+            return "the policy and the release in the files are in force"
+        named = " and ".join(f"the {document} in the file" for document, differs in changed.items() if differs)
+        return Warned(f"not in force, because it was changed after the start: {named}", _SIGN_OR_RESTORE)
 
 
 _SIGN_OR_RESTORE = (

@@ -23,7 +23,7 @@ from exchange.mexc.client import MexcVenue
 from exchange.mexc.connect import PRODUCTION, VenueEndpoint, VenueHost, open_venue
 from exchange.mexc.reach import Reach
 from exchange.mexc.signer import LocalSigner, SignerLimits
-from exchange.model import SymbolRules
+from exchange.model import Balance, SymbolRules
 from exchange.ports import Permit, VenueName
 from policies.baseline import REMEDY, weigh
 from policies.document import Policy
@@ -36,6 +36,9 @@ _CAUSE = re.compile(r"^[^:(]*: (?P<cause>.+?)(?: \(expected: .*\))?$")
 _CENT = Decimal("0.01")
 _PAUSE_S = 1.0
 """A running controller asks the same venue from the same address, and the venue limits both together."""
+_CROWDED = frozenset({"venue-refused-for-now", "venue-held-back"})
+"""What is answered while the limit is used up. It says nothing about the account, so the question is asked again."""
+_TRIES = 4
 
 
 def check_venue_account(directory: Path, settings: Settings, name: VenueName, controller: Controller) -> list[CheckResult]:
@@ -65,8 +68,12 @@ async def _checked(directory: Path, settings: Settings, name: VenueName, control
             office.renew()
             return office.current()
 
-        checks = [row for row in await check_account(account, permit, demands) if row.name != "clock"]
-        await asyncio.sleep(_PAUSE_S)
+        for _ in range(_TRIES):
+            checks = [row for row in await check_account(account, permit, demands) if row.name != "clock"]
+            await asyncio.sleep(_PAUSE_S)
+            if not any(row.code in _CROWDED for row in checks):
+                break
+            await asyncio.sleep(_PAUSE_S)
         return one_row_for_each_cause(name, [*map(_result, checks), *await _money(account, name, policy, controller)])
     finally:
         await host.aclose()
@@ -101,15 +108,31 @@ def _listed(group: Sequence[CheckResult]) -> str:
 async def _money(account: MexcVenue, venue: VenueName, policy: Policy, controller: Controller) -> list[CheckResult]:
     """What the account holds: enough to place an order, and on the live venue not more than may be lost."""
     try:
-        balances = await account.balances()
-        rules = await account.symbol_rules(policy.symbols)
-        bids = {symbol: quote.bid for symbol in policy.symbols if (quote := await account.ticker(symbol)) is not None}
+        balances, rules, bids = await _valued(account, policy)
     except GatehouseError as error:
         return [CheckResult("balance", ok=False, found=error.message, fix=error.remedy)]
     amounts = {one.asset: one.total for one in balances.values()}
     bought = controller.status.holdings.bot if controller.status is not None and controller.status.holdings is not None else {}
     rows = [check_balance(venue, policy, amounts, bids, rules, bought if controller.status is not None else None)]
     return [*rows, _holdings(policy, amounts, bids)] if venue is VenueName.LIVE else rows
+
+
+async def _valued(
+    account: MexcVenue, policy: Policy
+) -> tuple[Mapping[str, Balance], Mapping[str, SymbolRules], dict[str, Decimal]]:
+    """What the account holds, and the rules and the best bid of every symbol; asked again while the venue's limit is used up."""
+    for more in reversed(range(_TRIES)):
+        try:
+            balances = await account.balances()
+            rules = await account.symbol_rules(policy.symbols)
+            bids = {symbol: quote.bid for symbol in policy.symbols if (quote := await account.ticker(symbol)) is not None}
+        except GatehouseError as error:
+            if error.code not in _CROWDED or not more:
+                raise
+            await asyncio.sleep(2 * _PAUSE_S)
+        else:
+            return balances, rules, bids
+    raise AssertionError("the last try returns or raises")
 
 
 def check_balance(

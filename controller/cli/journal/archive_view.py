@@ -96,7 +96,7 @@ def archived_document(found: Archived) -> dict[str, Any]:
 def print_archived(found: Archived) -> None:
     """Print what an archiving did, for people."""
     console, one = stdout(), found.range
-    console.print(f"[bold green]archived[/] {one.title}{', finishing an interrupted run' if found.resumed else ''}")
+    console.print(f"[bold green]archived[/] {one.title}{', finishing an earlier run' if found.resumed else ''}")
     console.print(
         f"journal {megabytes(found.bytes_before)} before, {megabytes(found.bytes_after)} now; entry {found.record} records it"
     )

@@ -18,9 +18,9 @@ from tests.support.cli_kit import Run, printed
 
 
 @contextmanager
-def serving(account: AccountConfig, key_file: Path | None = None) -> Iterator[str]:
+def serving(account: AccountConfig, key_file: Path | None = None, faults: Path | None = None) -> Iterator[str]:
     """A testnet in a thread of its own; its address."""
-    config = TestnetConfig(accounts=(account,), port=0, rate_limits=NO_RATE_LIMITS, key_file=key_file)
+    config = TestnetConfig(accounts=(account,), port=0, rate_limits=NO_RATE_LIMITS, key_file=key_file, faults=faults)
     started, address, stop, loops = threading.Event(), list[str](), list[asyncio.Event](), list[asyncio.AbstractEventLoop]()
 
     async def serve() -> None:
@@ -41,15 +41,22 @@ def serving(account: AccountConfig, key_file: Path | None = None) -> Iterator[st
         thread.join(20)
 
 
-@pytest.fixture
-def live_at(deployment: Path) -> Iterator[Path]:
-    """A deployment whose live venue is a testnet that knows its key."""
+@contextmanager
+def live_of(deployment: Path, faults: Path | None = None) -> Iterator[Path]:
+    """The deployment with a testnet as its live venue that knows its key."""
     settings = load_settings(deployment)
     secret = read_secret(deployment, settings.live.secret_file)
     account = AccountConfig("bot", settings.live.api_key, secret, {"USDT": Decimal(100)})
-    with serving(account) as address:
+    with serving(account, faults=faults) as address:
         path = deployment / "gatehouse.toml"
         path.write_text(path.read_text().replace(settings.live.rest, address))
+        yield deployment
+
+
+@pytest.fixture
+def live_at(deployment: Path) -> Iterator[Path]:
+    """A deployment whose live venue answers."""
+    with live_of(deployment):
         yield deployment
 
 
@@ -61,6 +68,17 @@ def test_the_account_of_a_venue_that_answers_is_checked_in_full(run: Run, live_a
     assert rows["clock"]["verdict"] == "PASS"
     assert not any(name.startswith("testnet ") for name in rows)
     assert rows["after venue testnet"]["found"] == "not checked: testnet key, testnet account"
+
+
+def test_a_question_that_the_venues_limit_refuses_is_asked_again(run: Run, deployment: Path, tmp_path: Path) -> None:
+    """As beside a controller, which uses the limit of the same address."""
+    faults = tmp_path / "faults.toml"
+    faults.write_text('[[fault]]\nkind = "rate-limited"\nparams = { operation = "query" }\n')
+    with live_of(deployment, faults):
+        rows = {row["check"]: row for row in printed(run("doctor", "--dir", deployment, "-o", "json"))}
+    account = {name: row for name, row in rows.items() if name.startswith("live ")}
+    assert {"live account may trade", "live balance"} <= set(account)
+    assert [row["found"] for row in account.values() if not row["ok"]] == []
 
 
 def test_a_key_that_the_venue_does_not_know_is_reported(run: Run, live_at: Path) -> None:
