@@ -253,7 +253,8 @@ def _locked(directory: Path, mark: str) -> int:
 
 def _begin_run(connection: apsw.Connection, path: Path, now: Millis) -> list[Run]:
     connection.set_busy_timeout(1000)
-    connection.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0")
+    # Its rows are read, because apsw runs a statement only when the rows of the one before it are.
+    connection.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0").fetchall()
     application, version = (connection.execute(f"PRAGMA {name}").fetchall()[0][0] for name in ("application_id", "user_version"))
     with connection:
         if not connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall():

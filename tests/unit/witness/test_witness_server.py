@@ -215,7 +215,7 @@ async def test_it_serves_https_to_clients_that_trust_its_certificate(tmp_path: P
     async with serving(create_app(Witness(NAME, KEY, logs, store, Fixed())), "127.0.0.1", 0, tls) as port:
         there = WitnessTarget("w", f"https://127.0.0.1:{port}", PUBLIC, tmp_path / "kept", LOG.owner, LOG.key, loopback=False)
         assert (await published(there, LOG, 3)).outcome is Outcome.UNREACHABLE
-        monkeypatch.setattr(https, "_context", lambda: ssl.create_default_context(cafile=str(tls.certificate)))
+        monkeypatch.setattr(https, "tls_context", lambda: ssl.create_default_context(cafile=str(tls.certificate)))
         assert (await published(there, LOG, 3)).outcome is Outcome.TAKEN
     store.close()
 
