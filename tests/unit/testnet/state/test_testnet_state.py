@@ -452,7 +452,7 @@ def test_the_log_of_a_busy_venue_does_not_grow_for_ever(tmp_path: Path, monkeypa
 
 
 def _salt(log: Path) -> bytes:
-    """What changes when a log is written from its beginning again (sqlite.org/fileformat2.html, §4.1)."""
+    """What changes when a log is written from its beginning again (the header in sqlite.org/fileformat2.html)."""
     return log.read_bytes()[16:24]
 
 
