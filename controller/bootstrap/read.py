@@ -8,6 +8,7 @@ from pathlib import Path
 from controller.authority.roster import load_roster
 from controller.bootstrap.bot_secrets import bot_secret
 from controller.core.decisions.bot_keys import secret_digest
+from controller.core.decisions.governance import release_digest
 from controller.core.inputs import Boot, BotKeyFound, Release
 from controller.settings.deployment import Settings, load_settings, read_secret, require_signer
 from controller.settings.outside import outside_targets
@@ -57,6 +58,7 @@ def read_deployment(directory: Path, redactor: Redactor) -> Deployment:
     for secret in (*secrets.values(), *(secret for _, secret in bots)):
         redactor.register(secret)
     release = settings.release
+    digest = release_digest(release.name, release.version, release.artifact)
     boot = Boot(
         controller_id=settings.controller_id,
         environment=settings.environment,
@@ -64,7 +66,7 @@ def read_deployment(directory: Path, redactor: Redactor) -> Deployment:
         epoch=0,
         policy=canonical_bytes(policy).decode(),
         roster=roster.canonical_bytes.decode(),
-        release=Release(release.name, release.version, release.artifact, release.digest),
+        release=Release(release.name, release.version, release.artifact, digest),
         accounts={
             VenueName.TESTNET: settings.testnet.fingerprint,
             VenueName.LIVE: settings.live.fingerprint,

@@ -22,7 +22,6 @@ from controller.settings.watchdog import WatchdogSettings
 from exchange.ecb import ADDRESS
 from exchange.errors import ConfigError
 from exchange.ports import VenueName
-from policies import canonical
 from policies.stage import Environment
 
 if TYPE_CHECKING:
@@ -96,11 +95,6 @@ class ReleaseSettings(_Section):
     version: str
     artifact: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
     path: str = ""
-
-    @property
-    def digest(self) -> str:
-        """The digest that commands name: of name, version and artifact, without the path."""
-        return canonical.digest(canonical.encode({"name": self.name, "version": self.version, "artifact": self.artifact}))
 
 
 class Settings(BaseSettings):

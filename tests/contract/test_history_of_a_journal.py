@@ -14,7 +14,7 @@ from controller.journal.location import DatabaseLocation, FileLocation, JournalL
 from controller.journal.merkle import MerkleTree
 from exchange.model import Millis
 from tests.contract.test_journal_contract import AT, record
-from tests.support.postgres_server import PostgresServer, binaries
+from tests.support.postgres_server import a_server
 
 OWNER = "desk-1"
 
@@ -24,12 +24,8 @@ def location(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Journal
     if request.param == "file":
         yield FileLocation(tmp_path / "journal.db")
         return
-    programs = binaries()
-    if programs is None:
-        pytest.skip("the PostgreSQL of the dev extra is not installed")
-    server = PostgresServer(programs)
-    yield DatabaseLocation(server.url("postgres"))
-    server.remove()
+    for server in a_server():
+        yield DatabaseLocation(server.url("postgres"))
 
 
 def tree_of(entries: list[Entry]) -> MerkleTree:

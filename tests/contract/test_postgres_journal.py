@@ -13,18 +13,14 @@ from controller.journal.port import Journal, JournalError, JournalFenced, Journa
 from controller.journal.postgres import open_postgres, read_postgres
 from exchange.errors import ConfigError
 from tests.contract.test_journal_contract import AT, JournalContract, record
-from tests.support.postgres_server import PostgresServer, Wire, binaries
+from tests.support.postgres_server import PostgresServer, Wire, a_server
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[PostgresServer]:
-    programs = binaries()
-    if programs is None:
-        pytest.skip("the PostgreSQL of the dev extra is not installed")
-    server = PostgresServer(programs)
-    server.execute("postgres", "CREATE DATABASE another")
-    yield server
-    server.remove()
+    for server in a_server():
+        server.execute("postgres", "CREATE DATABASE another")
+        yield server
 
 
 class PostgresStore:

@@ -11,18 +11,13 @@ from controller.journal.location import FILE_NAME
 from controller.journal.postgres import read_postgres
 from policies.drills import DrillKind
 from tests.e2e.test_drills import begin, passed, trades_again
-from tests.support.postgres_server import PostgresServer, binaries
+from tests.support.postgres_server import PostgresServer, a_server
 from tests.support.rig import Rig, rig
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[PostgresServer]:
-    programs = binaries()
-    if programs is None:
-        pytest.skip("the PostgreSQL of the dev extra is not installed")
-    server = PostgresServer(programs)
-    yield server
-    server.remove()
+    yield from a_server()
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from controller.journal.lease import PERMIT_NS, TERM_S
 from controller.journal.postgres import read_postgres
 from controller.runtime.followers.latchfile import LatchFile, LatchMark
 from tests.support.pair import Pair, pair
-from tests.support.postgres_server import PostgresServer, binaries
+from tests.support.postgres_server import PostgresServer, a_server
 from tests.support.rig import Rig
 
 KILLER = Path(__file__).parents[1] / "support" / "killed_while_placing.py"
@@ -24,12 +24,7 @@ KILLER = Path(__file__).parents[1] / "support" / "killed_while_placing.py"
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[PostgresServer]:
-    programs = binaries()
-    if programs is None:
-        pytest.skip("the PostgreSQL of the dev extra is not installed")
-    server = PostgresServer(programs)
-    yield server
-    server.remove()
+    yield from a_server()
 
 
 @pytest.fixture

@@ -13,11 +13,13 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
 import psycopg
+import pytest
 
 USER = "gatehouse"
 _SOCKET = ".s.PGSQL.5432"
@@ -123,6 +125,16 @@ class PostgresServer:
 
     def _surroundings(self) -> dict[str, object]:
         return {"cwd": self.directory, "env": {"PATH": "/usr/bin:/bin"}, **self._identity}
+
+
+def a_server() -> Iterator[PostgresServer]:
+    """The server of a fixture, which ``yield from`` gives; its tests are skipped where the dev extra is not installed."""
+    programs = binaries()
+    if programs is None:
+        pytest.skip("the PostgreSQL of the dev extra is not installed")
+    server = PostgresServer(programs)
+    yield server
+    server.remove()
 
 
 class Wire:

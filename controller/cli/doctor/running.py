@@ -10,6 +10,7 @@ from pathlib import Path
 from controller.cli.doctor.result import Absent, Found, Warned
 from controller.cli.shared.client import OperatorClient, is_up
 from controller.console.schema import StatusView
+from controller.core.decisions.governance import release_digest
 from controller.settings.artifact import artifact_digest
 from controller.settings.deployment import Listen, Settings
 from controller.settings.policy_file import read_policy
@@ -68,9 +69,10 @@ class Controller:
 
     def _compared(self, status: StatusView) -> str | Warned:
         """The files against what is in force. A controller compares them only when it starts."""
+        release = self.settings.release
         changed = {
             "policy": digest(read_policy(self.directory / self.settings.policy)) != status.policy.digest,
-            "release": self.settings.release.digest != status.release.digest,
+            "release": release_digest(release.name, release.version, release.artifact) != status.release.digest,
         }
         if not any(changed.values()):
             return "the policy and the release in the files are in force"

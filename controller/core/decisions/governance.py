@@ -66,6 +66,11 @@ def release_document(name: str, version: str, artifact: str) -> str:
     return canonical.encode({"name": name, "version": version, "artifact": artifact}).decode()
 
 
+def release_digest(name: str, version: str, artifact: str) -> str:
+    """The digest of a release, which commands name."""
+    return canonical.digest(release_document(name, version, artifact).encode())
+
+
 def target_of(state: State, verb: Verb) -> Position:
     """Where a command with a subject leads: to MOCK after a change of policy or release, else to the present position.
 

@@ -16,7 +16,7 @@ from controller.journal.postgres_facts import ask_server, tls_of
 from exchange.errors import GatehouseError
 from tests.support.certificates import DAY, issue, showing
 from tests.support.cli_kit import Run, printed
-from tests.support.postgres_server import USER, PostgresServer, binaries
+from tests.support.postgres_server import USER, PostgresServer, a_server
 
 HOUR = dt.timedelta(hours=1)
 Rows = dict[str, dict[str, Any]]
@@ -25,12 +25,7 @@ Doctor = Callable[..., Rows]
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[PostgresServer]:
-    programs = binaries()
-    if programs is None:
-        pytest.skip("the PostgreSQL of the dev extra is not installed")
-    server = PostgresServer(programs)
-    yield server
-    server.remove()
+    yield from a_server()
 
 
 @pytest.fixture

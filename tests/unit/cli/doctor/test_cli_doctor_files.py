@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from controller.console.schema import PolicyView, ReleaseView
+from controller.core.decisions.governance import release_digest
 from controller.settings.deployment import load_settings
 from controller.settings.policy_file import read_policy
 from policies.document import digest
@@ -19,9 +20,11 @@ from tests.support.operator_port import a_status
 def running(served: Served) -> Path:
     """A deployment whose controller runs under the policy and the release of its files."""
     settings = load_settings(served.directory)
+    release = settings.release
+    in_force = release_digest(release.name, release.version, release.artifact)
     served.port.view = a_status(
         policy=PolicyView(name="demo", digest=digest(read_policy(served.directory / settings.policy))),
-        release=ReleaseView(name=settings.release.name, version=settings.release.version, digest=settings.release.digest),
+        release=ReleaseView(name=release.name, version=release.version, digest=in_force),
     )
     return served.directory
 
