@@ -1,0 +1,107 @@
+"""What the statistics of a run are computed from: its equity on a fixed grid, its ended orders and its round trips.
+
+The fold collects them in the state; ``gates.performance`` computes the metrics of families B and C from them
+(execution-safety.md §4). Amounts of one order are in the quote asset, what belongs to the whole run is in EUR.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Generic, TypeVar
+
+from exchange.model import Millis, OrderType, Side
+
+GRID_MS = 300_000
+"""One point of the equity curve for each five minutes, at whole multiples of it since the epoch (UTC)."""
+
+_CHUNK = 256
+_Item = TypeVar("_Item")
+
+
+@dataclass(frozen=True, slots=True)
+class Column(Generic[_Item]):
+    """An immutable sequence that grows at its end. Appending copies at most one chunk and the list of chunks."""
+
+    chunks: tuple[tuple[_Item, ...], ...] = ()
+    tail: tuple[_Item, ...] = ()
+
+    def with_item(self, item: _Item) -> Column[_Item]:
+        """This with one more item."""
+        tail = (*self.tail, item)
+        return Column((*self.chunks, tail), ()) if len(tail) == _CHUNK else Column(self.chunks, tail)
+
+    def __iter__(self) -> Iterator[_Item]:
+        for chunk in self.chunks:
+            yield from chunk
+        yield from self.tail
+
+    def __len__(self) -> int:
+        """How many items there are."""
+        return len(self.chunks) * _CHUNK + len(self.tail)
+
+
+@dataclass(frozen=True, slots=True)
+class EquityPoint:
+    """The run at one instant of the grid, from the last sample at or before it.
+
+    ``equity_eur`` is marked to the market, with deposits and withdrawals taken out. ``mid`` is the mid price of the first symbol,
+    absent where it was not known. ``fees_eur`` and ``slippage_eur`` are what the fills of the run have cost until then; slippage is
+    against the mid price at the decision and may be negative.
+    """
+
+    at: Millis
+    equity_eur: Decimal
+    mid: Decimal | None
+    fees_eur: Decimal
+    slippage_eur: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """An order of the run that has ended at its venue, filled or not.
+
+    ``mid`` is the mid price at the decision, from the quote that the limits judged; ``mid_at_end`` the one when it ended, absent
+    where it was not known. ``ordered`` and ``filled`` are quantities of the base asset, ``filled_quote`` what they cost or brought,
+    ``fee_quote`` the fees of its fills in the quote asset. ``acked_after_ms``: from the decision to the venue's answer.
+    """
+
+    symbol: str
+    side: Side
+    type: OrderType
+    admitted_at: Millis
+    ended_at: Millis
+    mid: Decimal
+    mid_at_end: Decimal | None
+    ordered: Decimal
+    filled: Decimal
+    filled_quote: Decimal
+    fee_quote: Decimal
+    acked_after_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RoundTrip:
+    """What was bought and sold again, first in first out: the sale of a quantity ends one.
+
+    ``pnl_quote`` is net of the fees of both sides; ``cost_quote`` is what the bought part cost without fees.
+    """
+
+    symbol: str
+    opened_at: Millis
+    closed_at: Millis
+    cost_quote: Decimal
+    pnl_quote: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class RunSeries:
+    """All of it, for one run of one stage. ``quote_per_eur`` is the policy's rate, which converts amounts in the quote asset."""
+
+    started_at: Millis
+    cap_eur: Decimal
+    quote_per_eur: Decimal
+    equity: Column[EquityPoint] = Column()
+    executions: Column[Execution] = Column()
+    round_trips: Column[RoundTrip] = Column()
