@@ -175,12 +175,7 @@ class ShadowTally:
             return Bound(rounded_down(more - less), low, high, self.orders)
 
 
-def price_advantage_bps(
-    buys: bool,  # noqa: FBT001 - the side of the order
-    simulated: Decimal | None,
-    real: Decimal | None,
-    mid: Decimal,
-) -> Decimal | None:
+def price_advantage_bps(simulated: Decimal | None, real: Decimal | None, mid: Decimal, *, buys: bool) -> Decimal | None:
     """By how many basis points of ``mid`` a simulated mean price is better than the real one; ``None`` where one is missing."""
     if simulated is None or real is None or mid <= 0:
         return None

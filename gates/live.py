@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from gates.bias import Bound, ShadowTally
 from gates.measure import Tally
-from gates.metric import DETAIL_MOST, Attestation, Metric
+from gates.metric import DETAIL_MOST, Metric
 from gates.parity import OrderTestTally
 from gates.statistics import ratio_down
 from policies.rules import METRICS, MetricName
@@ -41,11 +41,11 @@ def shadow_metrics(shadow: ShadowTally, tally: Tally, environment: Environment) 
         shadow.acks.bound(),
         waits,
     )
-    return _metrics(values, tally, environment, None)
+    return _metrics(values, tally, environment)
 
 
-def parity_metrics(tests: OrderTestTally, tally: Tally, environment: Environment, attestation: Attestation) -> tuple[Metric, ...]:
-    """The answers of ``order/test``. Without an answer about an order no metric has a value."""
+def parity_metrics(tests: OrderTestTally, tally: Tally, environment: Environment) -> tuple[Metric, ...]:
+    """The answers of ``order/test``. Without an answer about an order no metric has a value. The testnet attests none of them."""
     asked, detail = tests.asked, tests.detail
     return _metrics(
         [
@@ -55,7 +55,6 @@ def parity_metrics(tests: OrderTestTally, tally: Tally, environment: Environment
         ],
         tally,
         environment,
-        attestation,
     )
 
 
@@ -65,9 +64,7 @@ def _bounded(names: tuple[MetricName, MetricName, MetricName], bound: Bound | No
     return [(name, value, bound.count, detail) for name, value in zip(names, (bound.estimate, bound.low, bound.high), strict=True)]
 
 
-def _metrics(
-    values: Iterable[_Value], tally: Tally, environment: Environment, attestation: Attestation | None
-) -> tuple[Metric, ...]:
+def _metrics(values: Iterable[_Value], tally: Tally, environment: Environment) -> tuple[Metric, ...]:
     coverage = ratio_down(tally.covered_ms, tally.total_ms) or Decimal(0)
     return tuple(
         Metric(
@@ -81,7 +78,6 @@ def _metrics(
             accelerated=tally.accelerated,
             environment=environment,
             detail=detail[:DETAIL_MOST],
-            attestation=attestation,
         )
         for name, value, count, detail in values
     )

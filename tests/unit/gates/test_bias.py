@@ -89,12 +89,12 @@ def test_fill_bias_is_symmetric() -> None:
     [(True, "100", "101", "100"), (False, "100", "101", "-100"), (True, "101", "100", "-100"), (False, "101", "100", "100")],
 )
 def test_a_better_price_is_positive(buys: bool, simulated: str, real: str, expected: str) -> None:
-    assert price_advantage_bps(buys, D(simulated), D(real), D(100)) == D(expected)
+    assert price_advantage_bps(D(simulated), D(real), D(100), buys=buys) == D(expected)
 
 
 def test_a_price_that_is_missing_is_not_compared() -> None:
-    assert price_advantage_bps(True, None, D(1), D(1)) is None
-    assert price_advantage_bps(True, D(1), None, D(1)) is None
+    assert price_advantage_bps(None, D(1), D(1), buys=True) is None
+    assert price_advantage_bps(D(1), None, D(1), buys=True) is None
 
 
 def test_an_interval_that_touches_the_band_decides_nothing() -> None:
