@@ -21,6 +21,7 @@ from controller.core.our_books import OurBooks
 from exchange.model import DataSource, Millis
 from exchange.ports import VenueName
 from gates.measure import Tally
+from gates.series import Column
 from policies import canonical
 from policies.authority import Verb
 from policies.drills import DrillKind
@@ -506,7 +507,7 @@ def market_of(venue: VenueName) -> VenueName:
 
 
 def _plain(value: object, *, hash_maps: bool) -> object:
-    if isinstance(value, CompactMap):
+    if isinstance(value, CompactMap | Column):
         return [len(value), value.digest() if hash_maps else ""]
     if isinstance(value, Map):
         pairs = sorted(value.items(), key=lambda pair: str(pair[0]))
