@@ -23,6 +23,7 @@ from exchange.ports import VenueName
 from gates.bias import ShadowTally
 from gates.measure import Tally
 from gates.parity import OrderTestTally
+from gates.series import Column
 from policies import canonical
 from policies.authority import Verb
 from policies.drills import DrillKind
@@ -512,7 +513,7 @@ def market_of(venue: VenueName) -> VenueName:
 
 
 def _plain(value: object, *, hash_maps: bool) -> object:
-    if isinstance(value, CompactMap):
+    if isinstance(value, CompactMap | Column):
         return [len(value), value.digest() if hash_maps else ""]
     if isinstance(value, Map):
         pairs = sorted(value.items(), key=lambda pair: str(pair[0]))

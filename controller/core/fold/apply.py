@@ -27,6 +27,7 @@ from policies import canonical
 from policies.authority import CHANGES_ROSTER, KEEPS_PENDING, MOVES_UP
 from policies.document import parse_journalled
 from policies.drills import DrillKind
+from policies.eur import lowest
 from policies.guards import ClockOffset
 from policies.ramp import cap_eur
 from policies.stage import Stage
@@ -220,7 +221,10 @@ def _sealed(state: State, event: e.EvidenceSealed) -> State:
 def _new_tally(state: State, here: Position) -> Tally | None:
     # A run starts as LIVE and not accelerated; a sample from a weaker source lowers that.
     cap = cap_eur(state.policy, here.stage, here.step) if state.policy else None
-    return None if cap is None else Tally.begin(DataSource.LIVE, at=state.at, cap_eur=cap, accelerated=False)
+    if state.policy is None or cap is None:
+        return None
+    rate = lowest(state.policy.eur_rate, state.rates)
+    return Tally.begin(DataSource.LIVE, at=state.at, cap_eur=cap, accelerated=False, quote_per_eur=rate)
 
 
 def _stage(state: State, event: e.StageChanged) -> State:
@@ -366,6 +370,7 @@ def _sampled(state: State, event: e.Sampled) -> State:
         unknown_open=len(unknown),
         oldest_unknown_ms=max((at - since for since in unknown), default=0),
         count=event.count,
+        mid=None if event.bid is None or event.ask is None else (event.bid + event.ask) / 2,
     )
     uncovered = event.uncovered_reason or ("" if event.equity_eur is not None else "the account cannot be valued")
     return replace(state, tally=tally, uncovered=uncovered)
