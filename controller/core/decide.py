@@ -104,7 +104,20 @@ from types import MappingProxyType
 from typing import Any
 
 from controller.core import inputs as i
-from controller.core.decisions import alerts, boot, commands, drills, orders, rates, sweeps, ticks, trades, venue_reports, watchdog
+from controller.core.decisions import (
+    alerts,
+    boot,
+    commands,
+    drills,
+    orders,
+    rates,
+    shadow,
+    sweeps,
+    ticks,
+    trades,
+    venue_reports,
+    watchdog,
+)
 from controller.core.decisions.draft import Decision, Draft, Reply
 from controller.core.decisions.held import Held
 from controller.core.events import AccountChecked, HaltMeasured
@@ -179,5 +192,7 @@ _BRANCHES: Mapping[type[i.Input], Callable[[Draft, Any], Reply]] = MappingProxyT
         i.WatchdogLogRead: watchdog.log_read,
         i.RateRead: rates.rate_read,
         i.Stopping: _stopping,
+        i.OrderTestsAnswered: shadow.order_tests_answered,
+        i.ShadowEnded: shadow.shadow_ended,
     }
 )

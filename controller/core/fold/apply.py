@@ -13,7 +13,7 @@ from immutables import Map
 from controller.authority.roster import parse_roster_json
 from controller.core import events as e
 from controller.core.compact_map import CompactMap
-from controller.core.fold import alerts, bot_keys, budget, closed_symbols, drills, flatten, guards, orders, rates, steps
+from controller.core.fold import alerts, bot_keys, budget, closed_symbols, drills, flatten, guards, orders, rates, shadow, steps
 from controller.core.inputs import Release
 from controller.core.lifecycle import Position
 from controller.core.order_state import OrderState
@@ -27,6 +27,7 @@ from policies import canonical
 from policies.authority import CHANGES_ROSTER, KEEPS_PENDING, MOVES_UP
 from policies.document import parse_journalled
 from policies.drills import DrillKind
+from policies.eur import lowest
 from policies.guards import ClockOffset
 from policies.ramp import cap_eur
 from policies.stage import Stage
@@ -220,7 +221,10 @@ def _sealed(state: State, event: e.EvidenceSealed) -> State:
 def _new_tally(state: State, here: Position) -> Tally | None:
     # A run starts as LIVE and not accelerated; a sample from a weaker source lowers that.
     cap = cap_eur(state.policy, here.stage, here.step) if state.policy else None
-    return None if cap is None else Tally.begin(DataSource.LIVE, at=state.at, cap_eur=cap, accelerated=False)
+    if state.policy is None or cap is None:
+        return None
+    rate = lowest(state.policy.eur_rate, state.rates)
+    return Tally.begin(DataSource.LIVE, at=state.at, cap_eur=cap, accelerated=False, quote_per_eur=rate)
 
 
 def _stage(state: State, event: e.StageChanged) -> State:
@@ -244,7 +248,7 @@ def _stage(state: State, event: e.StageChanged) -> State:
         seals=Map(),
         outcomes=(),
     )
-    moved = budget.budgeted(moved, event)
+    moved = shadow.moved(budget.budgeted(moved, event))
     return moved if moved.watched is watched else replace(moved, watched_since=moved.at)
 
 
@@ -366,6 +370,7 @@ def _sampled(state: State, event: e.Sampled) -> State:
         unknown_open=len(unknown),
         oldest_unknown_ms=max((at - since for since in unknown), default=0),
         count=event.count,
+        mid=None if event.bid is None or event.ask is None else (event.bid + event.ask) / 2,
     )
     uncovered = event.uncovered_reason or ("" if event.equity_eur is not None else "the account cannot be valued")
     return replace(state, tally=tally, uncovered=uncovered)
@@ -433,4 +438,7 @@ _APPLY: dict[type[e.Event], Callable[[State, Any], State]] = {
     e.WatchdogLogAbsorbed: lambda state, event: drills.watchdog_fired(
         replace(state, watchdog_seq=event.seq, watchdog_head=event.hash), event
     ),
+    e.OrdersTested: shadow.tested,
+    e.ShadowCompared: shadow.compared,
+    e.ValidationRevoked: shadow.revoked,
 }
