@@ -25,7 +25,7 @@ _LEVELS = 5_000
 
 
 class ShadowMarket:
-    """One account with funds without end. ``on_fill`` gets the client id at each trade of a copy, ``on_lost`` that of a lost copy."""
+    """One account with funds without end. ``on_fill`` gets the id of a copy at each trade, ``on_lost`` of one that is lost."""
 
     def __init__(
         self,
