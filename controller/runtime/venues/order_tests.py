@@ -25,6 +25,8 @@ EVERY_S = 20.0
 """Three questions a minute at most. The signer signs no more than four (``controller.signer.service``)."""
 
 REPORT_EVERY_NS = 300_000_000_000
+"""Answers are journalled once in five minutes; the first one, and a refusal, at once."""
+
 WAITING_MOST = 64
 OLD_NS = 300_000_000_000
 """An order that waited longer than five minutes is not asked about: its price belongs to another market."""
@@ -54,7 +56,7 @@ class OrderTests:
         self._accepted = 0
         self._refused: Counter[str] = Counter()
         self._unjudged: Counter[str] = Counter()
-        self._since_ns = 0
+        self._reported_ns: int | None = None
 
     def on_batch(self, batch: CommittedBatch) -> None:
         """Note the orders of bots that the testnet has acknowledged."""
@@ -76,16 +78,16 @@ class OrderTests:
         intent = self._next() if may_ask(self._state()) else None
         if intent is not None:
             answer = await self._ask(intent)
-            if not (self._accepted or self._refused or self._unjudged):
-                self._since_ns = self._clock.monotonic_ns()
             if answer.refused:
                 self._refused[answer.refused] += 1
             elif answer.unjudged:
                 self._unjudged[answer.unjudged] += 1
             else:
                 self._accepted += 1
-        answered = self._accepted or self._refused or self._unjudged
-        if answered and (self._refused or self._clock.monotonic_ns() - self._since_ns >= REPORT_EVERY_NS):
+        now = self._clock.monotonic_ns()
+        due = self._reported_ns is None or now - self._reported_ns >= REPORT_EVERY_NS
+        if self._refused or (due and (self._accepted or self._unjudged)):
+            self._reported_ns = now
             self._report()
         return intent is not None
 
