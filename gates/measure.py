@@ -68,6 +68,7 @@ class Tally:
     form_rejects: int = 0
     cancels: int = 0
     cancels_too_late: int = 0
+    looks: int = 0
     series: RunSeries = RunSeries(Millis(0), Decimal(0), Decimal(1))
     collected: Collected = Collected()
 
@@ -85,6 +86,10 @@ class Tally:
     def with_reject(self, *, for_its_form: bool = False) -> Tally:
         """Count an order that the venue rejected. ``for_its_form``: its precision, its signature or its size was wrong."""
         return replace(self, rejects=self.rejects + 1, form_rejects=self.form_rejects + for_its_form)
+
+    def with_look(self) -> Tally:
+        """Count a verdict of the run's gate that was asked for."""
+        return replace(self, looks=self.looks + 1)
 
     def with_soft_breach(self) -> Tally:
         """Count a guard that reached CANCEL_ALL for something that it measured."""

@@ -32,6 +32,7 @@ from policies.authority import Verb
 from policies.eur import RateSource
 from policies.guards import ClockOffset, Measured
 from policies.limit_types import Deny
+from policies.rules import MetricName
 from policies.silence import Heard
 from policies.stage import Environment
 
@@ -399,6 +400,28 @@ class ShadowEnded:
     real_fill_ms: int | None
 
 
+class Computed:
+    """One statistic of a run: ``gates.performance.Measurement`` without the module that computes it."""
+
+    name: MetricName
+    value: Decimal | None
+    samples: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class StatisticsComputed:
+    """The statistics of a run were computed from the state at entry ``as_of_seq``. Fields as in ``RunMeasured``."""
+
+    run_started_at: Millis
+    as_of_seq: int
+    as_of: Millis
+    covered_ms: int
+    series_digest: str
+    figures: tuple[Computed, ...]
+    error: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Stopping:
     """The process is about to end. What is held back is journalled, so that a planned stop loses no measurement."""
@@ -427,6 +450,7 @@ Input = (
     | AlertNoticed
     | WatchdogLogRead
     | RateRead
+    | StatisticsComputed
     | Stopping
     | OrderTestsAnswered
     | ShadowEnded

@@ -29,6 +29,7 @@ from policies.authority import Verb
 from policies.drills import DrillKind
 from policies.eur import NO_RATES, Rates
 from policies.guards import GuardName, Level
+from policies.rules import MetricName
 from policies.schema import Policy
 from policies.stage import LIVE_STAGES, Environment, Mode, Stage
 
@@ -315,6 +316,26 @@ class BreachWindow:
     demotion_pending: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One statistic of a run, as in ``events.Figure``."""
+
+    name: MetricName
+    value: Decimal | None
+    samples: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The newest statistics of a run, or why there are none. They count for the run that began at ``run_started_at`` only."""
+
+    run_started_at: Millis
+    as_of: Millis
+    figures: tuple[Figure, ...]
+    error: str
+
+
 @dataclass(frozen=True)
 class State:
     """The whole state. It is never assigned to, only folded. Like its parts it has no slots (see ``policies.values``).
@@ -334,6 +355,7 @@ class State:
     that are closed at their venue. ``watched_since`` is since when ``watched`` is the venue it is. ``rates`` is what is
     known of the EUR rate besides the policy. ``shadow`` are the real orders of this stage with their simulation, ``order_tests``
     the answers of the real venue during this validation. ``revoked`` says why the validation does not hold any more.
+    ``variants`` holds the digests of the releases that began a validation, with when.
     """
 
     seq: int = 0
@@ -406,6 +428,8 @@ class State:
     shadow: ShadowTally = ShadowTally()
     order_tests: OrderTestTally = OrderTestTally()
     revoked: str = ""
+    measured: Measured | None = None
+    variants: Map[str, Millis] = field(default_factory=Map)
 
     @property
     def order_prefix(self) -> str:

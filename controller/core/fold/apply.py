@@ -18,7 +18,7 @@ from controller.core.inputs import Release
 from controller.core.lifecycle import Position
 from controller.core.order_state import OrderState
 from controller.core.our_books import OurBooks
-from controller.core.state import HaltFigures, Ledger, Pending, Proposal, Seal, SignedAuthority, State
+from controller.core.state import Figure, HaltFigures, Ledger, Measured, Pending, Proposal, Seal, SignedAuthority, State
 from exchange.model import DataSource, Millis, OrderStatus
 from exchange.ports import VenueName
 from exchange.wire.errors import ErrorCode
@@ -214,6 +214,8 @@ def _command_refused(state: State, event: e.CommandRefused) -> State:
 
 def _sealed(state: State, event: e.EvidenceSealed) -> State:
     seal = Seal(event.gate, event.evidence, Millis(event.expires_at))
+    if event.look and state.tally is not None:
+        state = replace(state, tally=state.tally.with_look())
     unexpired = {digest: other for digest, other in state.seals.items() if other.expires_at > state.at}
     return replace(state, seals=Map({**unexpired, event.digest: seal}))
 
@@ -248,6 +250,8 @@ def _stage(state: State, event: e.StageChanged) -> State:
         seals=Map(),
         outcomes=(),
     )
+    if here.stage is Stage.TESTNET_VALIDATING and state.release is not None and state.release.digest not in state.variants:
+        moved = replace(moved, variants=state.variants.set(state.release.digest, state.at))
     moved = shadow.moved(budget.budgeted(moved, event))
     return moved if moved.watched is watched else replace(moved, watched_since=moved.at)
 
@@ -376,6 +380,11 @@ def _sampled(state: State, event: e.Sampled) -> State:
     return replace(state, tally=tally, uncovered=uncovered)
 
 
+def _run_measured(state: State, event: e.RunMeasured) -> State:
+    figures = tuple(Figure(one.name, one.value, one.samples, one.detail) for one in event.figures)
+    return replace(state, measured=Measured(Millis(event.run_started_at), Millis(event.as_of), figures, event.error))
+
+
 _APPLY: dict[type[e.Event], Callable[[State, Any], State]] = {
     e.DeploymentCreated: _created,
     e.PolicyAdopted: _policy,
@@ -416,6 +425,7 @@ _APPLY: dict[type[e.Event], Callable[[State, Any], State]] = {
     e.Reconciled: _reconciled,
     e.AccountChecked: _account_checked,
     e.Sampled: _sampled,
+    e.RunMeasured: _run_measured,
     e.SymbolClosed: closed_symbols.closed,
     e.SymbolReopened: closed_symbols.reopened,
     e.EurRateRead: rates.rate_read,
