@@ -31,7 +31,6 @@ from controller.runtime.followers.high_water import HighWater
 from controller.runtime.followers.latchfile import LatchFile, LatchMark, LatchMarkWriter
 from controller.runtime.followers.recent import RecentHistory
 from controller.runtime.followers.tracing import Tracing
-from controller.runtime.halt_threads import HaltThreads
 from controller.runtime.loop.immediate_halt import ImmediateHalt
 from controller.runtime.loop.inbox import Inbox
 from controller.runtime.loop.permit import PermitOffice
@@ -40,6 +39,7 @@ from controller.runtime.loop.supervise import supervised
 from controller.runtime.loop.writer import Failure, Writer
 from controller.runtime.recovery.recover import Recovered
 from controller.runtime.recovery.snapshot_schedule import SnapshotSchedule
+from controller.runtime.surroundings import PROCESS, Surroundings, Threads
 from controller.runtime.venues.account_checks import Examiner, Findings
 from controller.runtime.venues.attester import AskTestnet, Attester
 from controller.runtime.venues.cancel_all import CancelAllResult, NotEmpty, trades_on
@@ -105,6 +105,7 @@ class Parts:
     forbid_growth: Callable[[bool], None] | None = None
     journal_hold: Callable[[], JournalHold] | None = None
     watchdog: Ties | None = None
+    surroundings: Surroundings = PROCESS
 
 
 class Assembly:
@@ -116,7 +117,7 @@ class Assembly:
         clock = parts.clock
         self._sweepers: dict[VenueName, Sweeper] = {}
         self._clock_meters = {name: ClockMeter(venue, clock, self._policy_now) for name, venue in parts.venues.items()}
-        self._attester = Attester(parts.ask_testnet, state=lambda: self.writer.state, clock=clock)
+        self._attester = Attester(parts.ask_testnet, lambda: self.writer.state, clock, parts.surroundings.token)
         self._markets = self._make_markets()
         lost_entries = parts.first_halt is not None and parts.first_halt.cause is Cause.INTEGRITY
         self._strangers = Strangers(lambda: self.writer.state, lost_entries=lost_entries)
@@ -167,8 +168,9 @@ class Assembly:
             key_problem=self.keyring.problem,
             target_statuses=lambda: parts.publisher.target_statuses,
             heartbeat=self.heartbeat,
+            token=parts.surroundings.token,
         )
-        self._ticker = Ticker(self._markets.tick, clock)
+        self._ticker = Ticker(self._markets.tick, clock, parts.surroundings.start_ticking)
         self._threads = self._make_threads()
         self._drills = self._make_drills()
 
@@ -186,9 +188,9 @@ class Assembly:
             testnet=lambda: self._attester.last,
         )
 
-    def _make_threads(self) -> HaltThreads:
+    def _make_threads(self) -> Threads:
         parts = self._parts
-        return HaltThreads(
+        return parts.surroundings.halt_threads(
             clock=parts.clock,
             permits=parts.permits,
             halt=self._halt,
