@@ -11,6 +11,7 @@ from decimal import Decimal
 from exchange.model import DataSource, Millis
 from gates.metric import DETAIL_MOST, Attestation, Metric
 from gates.statistics import ratio_down, ratio_up, upper_bound
+from gates.streams import Streams
 from policies.guards import drawdown_fraction
 from policies.numbers import rounded_down
 from policies.rules import METRICS, MetricName
@@ -20,13 +21,17 @@ from policies.values import replace
 SAMPLE_SPAN_MAX_MS = 5_000
 """The longest time before it that one sample covers. When the loop stood still for longer, no one knows what happened."""
 
+UNSAMPLED = "nothing was measured: the controller was not running, or it stood still"
+"""What began a gap without a sample."""
+
 
 @dataclass(frozen=True)
 class Tally:
     """The counts of one run of one stage.
 
     Money is EUR; ``cap_eur`` is the stage's cap; ``gap_ms`` is the gap still open at ``last_at``. ``attested_ms`` is the part of
-    ``covered_ms`` that the testnet's own signature vouches for.
+    ``covered_ms`` that the testnet's own signature vouches for. ``gap_why`` says what began the open gap, and ``longest_gap_why``
+    what began the longest one, which ended at ``longest_gap_at`` or lasts since then.
     """
 
     source: DataSource
@@ -58,6 +63,10 @@ class Tally:
     account_checks: int = 0
     account_checks_failed: int = 0
     account_failures: tuple[str, ...] = ()
+    gap_why: str = ""
+    longest_gap_why: str = ""
+    longest_gap_at: Millis = Millis(0)
+    streams: Streams = Streams()
 
     @classmethod
     def begin(cls, source: DataSource, *, at: Millis, cap_eur: Decimal, accelerated: bool) -> Tally:
@@ -123,6 +132,7 @@ class Tally:
         unknown_open: int,
         oldest_unknown_ms: int,
         count: int = 1,
+        why: str = "",
     ) -> Tally:
         """Record a sample at ``at``. It covers the last ``interval_ms``, at most ``SAMPLE_SPAN_MAX_MS``, since the sample before.
 
@@ -130,14 +140,17 @@ class Tally:
 
         Time before that, for example while the controller was down, is a gap. Time without a known equity is a gap too. After a
         clock was set back, no time passes until it has caught up. ``unknown_open`` and ``oldest_unknown_ms`` describe the orders
-        whose outcome is not known now. ``attested``: the testnet's own signature vouches for this time.
+        whose outcome is not known now. ``attested``: the testnet's own signature vouches for this time. ``why`` says why this time
+        is not covered.
         """
         equity = equity_eur if equity_eur is not None and equity_eur.is_finite() else None
         elapsed = max(at - self.last_at, 0)
         spanned = max(min(interval_ms, elapsed, SAMPLE_SPAN_MAX_MS * count), 0)
         counts = covered and equity is not None
         gap = self.gap_ms + elapsed - spanned
-        longest = max(self.longest_gap_ms, gap if counts else gap + spanned)
+        gap_why = self.gap_why or (UNSAMPLED if counts or elapsed - spanned > spanned else why)
+        this_gap = gap if counts else gap + spanned
+        is_longest = this_gap > self.longest_gap_ms
         following = replace(
             self,
             last_at=max(self.last_at, at),
@@ -146,7 +159,10 @@ class Tally:
             covered_ms=self.covered_ms + (spanned if counts else 0),
             attested_ms=self.attested_ms + (spanned if counts and attested else 0),
             gap_ms=0 if counts else gap + spanned,
-            longest_gap_ms=longest,
+            longest_gap_ms=max(self.longest_gap_ms, this_gap),
+            gap_why="" if counts else gap_why,
+            longest_gap_why=gap_why if is_longest else self.longest_gap_why,
+            longest_gap_at=at if is_longest else self.longest_gap_at,
             unknown_open=unknown_open,
             longest_unknown_ms=max(self.longest_unknown_ms, oldest_unknown_ms),
         )
@@ -200,6 +216,9 @@ def metrics(tally: Tally, environment: Environment, attestation: Attestation | N
         MetricName.NET_PNL_EUR: (profit, tally.equity_samples),
         MetricName.CLOCK_OFFSET_MAX_MS: (tally.clock_offset_max_ms, tally.clock_samples),
         MetricName.ACCOUNT_CHECKS_FAILED: (tally.account_checks_failed, tally.account_checks),
+        MetricName.STREAM_ROTATIONS: (tally.streams.rotations, len(tally.streams.runs)),
+        MetricName.LISTEN_KEY_RENEWALS: (tally.streams.renewals, len(tally.streams.runs)),
+        MetricName.LONGEST_ROTATION_GAP_MS: (tally.streams.rotation_gap_ms, sum(one.rotations for one in tally.streams.runs)),
     }
     return tuple(
         Metric(

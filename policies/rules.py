@@ -51,6 +51,9 @@ class MetricName(StrEnum):
     DRILL_DISK_AGE_MS = "drill_disk_age_ms"
     DRILL_WATCHDOG_AGE_MS = "drill_watchdog_age_ms"
     DRILL_HANG_AGE_MS = "drill_hang_age_ms"
+    STREAM_ROTATIONS = "stream_rotations"
+    LISTEN_KEY_RENEWALS = "listen_key_renewals"
+    LONGEST_ROTATION_GAP_MS = "longest_rotation_gap_ms"
 
 
 class Unit(StrEnum):
@@ -147,6 +150,15 @@ METRICS: Mapping[MetricName, MetricSpec] = MappingProxyType(
         MetricName.DRILL_DISK_AGE_MS: _drill_age("disk"),
         MetricName.DRILL_WATCHDOG_AGE_MS: _drill_age("watchdog"),
         MetricName.DRILL_HANG_AGE_MS: _drill_age("hang"),
+        MetricName.STREAM_ROTATIONS: MetricSpec(
+            Unit.COUNT, "replacements of a connection before its 24 hours that every stream of the venue survived", accumulates=True
+        ),
+        MetricName.LISTEN_KEY_RENEWALS: MetricSpec(
+            Unit.COUNT, "renewals of its listen key that the private stream survived", accumulates=True
+        ),
+        MetricName.LONGEST_ROTATION_GAP_MS: MetricSpec(
+            Unit.MILLISECONDS, "the longest time around a rotation in which a stream was not subscribed or its book not in step"
+        ),
     }
 )
 """All metrics."""

@@ -755,3 +755,28 @@ class WatchdogLogAbsorbed(Event):
     fired: bool
     reason: str
     broken: str
+
+
+class StreamTotals(BaseModel):
+    """One stream of a venue in the present run, as ``gates.streams.StreamRun`` describes it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    upto: int
+    rotations: int = 0
+    renewals: int = 0
+    gaps: int = 0
+    down_ms: int = 0
+    longest_gap_ms: int = 0
+    longest_gap_why: str = ""
+    rotation_gap_ms: int | None = None
+    down_since: int | None = None
+    down_why: str = ""
+
+
+class StreamsObserved(Event):
+    """What happened to the streams of the venue in use since the run began. It is written when something did, minutes apart."""
+
+    venue: VenueName
+    streams: tuple[StreamTotals, ...]

@@ -13,7 +13,7 @@ from immutables import Map
 from controller.authority.roster import parse_roster_json
 from controller.core import events as e
 from controller.core.compact_map import CompactMap
-from controller.core.fold import alerts, bot_keys, budget, closed_symbols, drills, flatten, guards, orders, rates, steps
+from controller.core.fold import alerts, bot_keys, budget, closed_symbols, drills, flatten, guards, orders, rates, steps, streams
 from controller.core.inputs import Release
 from controller.core.lifecycle import Position
 from controller.core.order_state import OrderState
@@ -128,6 +128,7 @@ def _started(state: State, event: e.ControllerStarted) -> State:
     if event.gatehouse_version != state.gatehouse_version:
         state = _void_evidence(_governed(state, gatehouse_version=event.gatehouse_version), "version of gatehouse")
         state = replace(state, tally=_new_tally(state, state.position))
+    state = streams.restarted(state)
     ledgers = {name: replace(ledger, reconciled_at=None, clean=False) for name, ledger in state.ledgers.items()}
     return replace(
         drills.restarted(guards.restarted(_end_mock(state))),
@@ -357,6 +358,7 @@ def _sampled(state: State, event: e.Sampled) -> State:
     practised = state.drill is not None and state.drill.kind is DrillKind.CLOCK
     if clock is not None and not practised:
         tally = tally.with_clock(clock, event.count)
+    uncovered = event.uncovered_reason or ("" if event.equity_eur is not None else "the account cannot be valued")
     tally = tally.with_sample(
         event.equity_eur,
         covered=event.covered,
@@ -366,8 +368,8 @@ def _sampled(state: State, event: e.Sampled) -> State:
         unknown_open=len(unknown),
         oldest_unknown_ms=max((at - since for since in unknown), default=0),
         count=event.count,
+        why=uncovered,
     )
-    uncovered = event.uncovered_reason or ("" if event.equity_eur is not None else "the account cannot be valued")
     return replace(state, tally=tally, uncovered=uncovered)
 
 
@@ -433,4 +435,5 @@ _APPLY: dict[type[e.Event], Callable[[State, Any], State]] = {
     e.WatchdogLogAbsorbed: lambda state, event: drills.watchdog_fired(
         replace(state, watchdog_seq=event.seq, watchdog_head=event.hash), event
     ),
+    e.StreamsObserved: streams.observed,
 }

@@ -87,6 +87,15 @@ def _flatten_started(event: e.FlattenStarted) -> str:
     return f"flatten of {', '.join(event.symbols)} on {event.venue} started by {by}: {event.reason}"
 
 
+def _streams(event: e.StreamsObserved) -> str:
+    lines = []
+    for one in event.streams:
+        renewals = f", {one.renewals} renewals" if one.renewals else ""
+        down = f", down: {one.down_why}" if one.down_since is not None else ""
+        lines.append(f"{one.name} {one.rotations} rotations{renewals}, {one.gaps} gaps{down}")
+    return f"{event.venue} streams in this run: {'; '.join(lines)}"
+
+
 def _rate_read(event: e.EurRateRead) -> str:
     said = text(event.low) if event.low == event.high else f"{text(event.low)} to {text(event.high)}"
     return f"{event.source} says {said} for one EUR"
@@ -162,5 +171,6 @@ _LINES: Mapping[type[e.Event], Callable[[Any], str]] = MappingProxyType(
         e.DrillLatched: lambda event: f"a thread stopped orders {event.suspended_us} µs after it was asked; the writer latched",
         e.DrillFinished: _drill_finished,
         e.DrillFailed: lambda event: f"{event.drill} drill: not run: {event.reason}",
+        e.StreamsObserved: _streams,
     }
 )
