@@ -198,7 +198,11 @@ class EvidenceSealed(Event):
 
 
 class StageChanged(Event):
-    """The deployment moved. ``cause`` is an operator's verb or an automatic cause (``controller.core.causes``)."""
+    """The deployment moved. ``cause`` is an operator's verb or an automatic cause (``controller.core.causes``).
+
+    ``lost_ms`` is the covered time of the run that ended with it, or with what caused it, where it does not lead up: it no longer
+    counts.
+    """
 
     from_stage: Stage
     from_step: int
@@ -207,6 +211,7 @@ class StageChanged(Event):
     cause: Cause
     reason: str
     command_id: str
+    lost_ms: int = 0
 
 
 # Guards

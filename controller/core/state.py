@@ -299,6 +299,17 @@ class FlattenRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class LostRun:
+    """A run that was begun anew before it led up: where it was, what it had covered and sent, and why it no longer counts."""
+
+    at: Millis
+    position: Position
+    covered_ms: int
+    orders: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class BreachWindow:
     """The time after a soft breach in which further soft breaches count as the same one, and cost one demotion together.
 
@@ -329,7 +340,7 @@ class State:
     dropped. ``drills`` holds the last drill of each kind since what it proves last changed. ``watchdog_seq`` and ``watchdog_head``
     name the last absorbed entry of the watchdog's log. ``closed_symbols`` holds the symbols in which something is at stake and
     that are closed at their venue. ``watched_since`` is since when ``watched`` is the venue it is. ``rates`` is what is
-    known of the EUR rate besides the policy.
+    known of the EUR rate besides the policy. ``lost_run`` is the last run that was begun anew, until the next step up.
     """
 
     seq: int = 0
@@ -399,6 +410,7 @@ class State:
     watchdog_head: str = ""
     closed_symbols: Map[str, ClosedSymbol] = field(default_factory=Map)
     rates: Rates = NO_RATES
+    lost_run: LostRun | None = None
 
     @property
     def order_prefix(self) -> str:

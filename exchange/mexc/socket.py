@@ -166,8 +166,9 @@ class StreamSocket:
         try:
             received = await self._connection.recv()
         except (WebSocketException, OSError) as error:
-            how = "the venue closed it" if isinstance(error, ConnectionClosedOK) else f"the connection broke ({type(error).__name__})"
-            raise SocketLost(how) from error
+            if isinstance(error, ConnectionClosedOK):
+                raise SocketLost("the venue closed it") from error
+            raise SocketLost(f"the connection broke ({type(error).__name__})") from error
         self._received_at = self._now()
         return received
 

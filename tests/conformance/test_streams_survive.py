@@ -1,4 +1,4 @@
-"""Our client on our testnet, hour after hour in virtual time: connections are cut at their age, listen keys expire, nothing is lost."""
+"""Our client on our testnet in virtual time: connections are cut at their age, listen keys expire, and nothing is lost."""
 
 from __future__ import annotations
 

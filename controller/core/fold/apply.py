@@ -13,7 +13,20 @@ from immutables import Map
 from controller.authority.roster import parse_roster_json
 from controller.core import events as e
 from controller.core.compact_map import CompactMap
-from controller.core.fold import alerts, bot_keys, budget, closed_symbols, drills, flatten, guards, orders, rates, steps, streams
+from controller.core.fold import (
+    alerts,
+    bot_keys,
+    budget,
+    closed_symbols,
+    drills,
+    flatten,
+    guards,
+    lost_runs,
+    orders,
+    rates,
+    steps,
+    streams,
+)
 from controller.core.inputs import Release
 from controller.core.lifecycle import Position
 from controller.core.order_state import OrderState
@@ -38,7 +51,8 @@ MOCK = Position(Stage.MOCK)
 
 def apply(state: State, event: e.Event, at: Millis) -> State:
     """Return the state after one more journal entry. ``at`` is the entry's own time."""
-    return _APPLY[type(event)](replace(state, seq=state.seq + 1, at=at), event)
+    before = replace(state, seq=state.seq + 1, at=at)
+    return lost_runs.noted(before, _APPLY[type(event)](before, event), event)
 
 
 # Governance

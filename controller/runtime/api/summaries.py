@@ -9,6 +9,7 @@ from typing import Any
 from controller.core import events as e
 from controller.core.decisions.neutral import changed
 from controller.core.lifecycle import Position
+from gates.spans import span
 from policies.numbers import text
 
 
@@ -34,7 +35,10 @@ def _denied(event: e.OrderDenied) -> str:
 
 
 def _stage(event: e.StageChanged) -> str:
-    return f"{Position(event.from_stage, event.from_step)} → {Position(event.stage, event.step)} ({event.cause}): {event.reason}"
+    lost = f"; {span(event.lost_ms)} of covered time no longer count" if event.lost_ms else ""
+    return (
+        f"{Position(event.from_stage, event.from_step)} → {Position(event.stage, event.step)} ({event.cause}): {event.reason}{lost}"
+    )
 
 
 def _fill(event: e.FillBooked) -> str:
