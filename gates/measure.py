@@ -35,8 +35,9 @@ class Tally:
 
     Money is EUR; ``cap_eur`` is the stage's cap; ``gap_ms`` is the gap still open at ``last_at``. ``attested_ms`` is the part of
     ``covered_ms`` that the testnet's own signature vouches for. ``midnights`` are those of UTC in covered time. ``form_rejects``
-    are rejects for the form of an order, ``cancels_too_late`` orders that filled completely after they were to be cancelled. ``gap_why`` says what began the open gap, and ``longest_gap_why``
-    what began the longest one, which ended at ``longest_gap_at`` or lasts since then.
+    are rejects for the form of an order, ``cancels_too_late`` orders that filled completely after they were to be cancelled.
+    ``gap_why`` says what began the open gap, and ``longest_gap_why`` what began the longest one, which ended at
+    ``longest_gap_at`` or lasts since then.
     """
 
     source: DataSource
