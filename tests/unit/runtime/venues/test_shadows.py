@@ -105,8 +105,31 @@ def test_a_slower_real_venue_is_measured() -> None:
     assert late.low < -400 < late.high
 
 
-def test_a_copy_rests_on_after_its_order_filled() -> None:
-    # The real order joins the front of the queue only after its latency; its copy may wait longer, and is waited for.
+def test_a_copy_of_a_filled_order_is_waited_for_a_minute() -> None:
+    # The prices fall at the real venue alone, so only the real order fills.
+    async def work(twins: Twins) -> list[list[ShadowEnded]]:
+        playing = asyncio.create_task(twins.play(RECORDS))
+        await asyncio.sleep(2)
+        quote = twins.feed.quote(SYMBOL)
+        assert quote is not None
+        name = twins.order(Side.BUY, OrderType.LIMIT, quote.bid - 200)
+        await asyncio.sleep(1)
+        twins.happens(twins.engine.shift_prices(SYMBOL, D("0.98"), twins.clock.now()))
+        assert twins.orders[name].status is OrderStatus.FILLED
+        await asyncio.sleep(50)
+        early = await twins.reports()
+        await asyncio.sleep(20)
+        found = [early, await twins.reports()]
+        playing.cancel()
+        return found
+
+    early, (late,) = with_twins(work)
+    assert early == []
+    assert (late.filled, late.price, late.fill_ms) == (False, None, None)
+    assert late.real_fill_ms is not None
+
+
+def test_the_copy_of_a_taker_takes_as_well() -> None:
     async def work(twins: Twins) -> list[ShadowEnded]:
         playing = asyncio.create_task(twins.play(RECORDS))
         await asyncio.sleep(2)
