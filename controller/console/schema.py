@@ -339,7 +339,8 @@ class RuleView(View):
 class GateView(View):
     """A gate evaluated now: PASS only if every rule is PASS (architecture.md §6). ``landing`` is as in ``NextEdgeView``.
 
-    ``attestation`` is ``attested`` or ``unattested`` for evidence of the testnet, and empty for other evidence.
+    ``attestation`` is ``attested`` or ``unattested`` for evidence of the testnet, and empty for other evidence. ``declared`` says
+    how much is left of the looks or variants that the policy declares.
     """
 
     gate: str
@@ -351,6 +352,7 @@ class GateView(View):
     rules: tuple[RuleView, ...]
     landing: tuple[LandingView, ...] = ()
     attestation: str = ""
+    declared: tuple[str, ...] = ()
 
 
 class OrderView(View):

@@ -11,7 +11,7 @@ from rich.text import Text
 from controller.cli.shared.output import styled, table
 from controller.console.schema import GateView, RuleView
 
-_UNITS = {"": "", "count": "", "ratio": "", "eur": " EUR"}
+_UNITS = {"": "", "count": "", "ratio": "", "number": "", "eur": " EUR"}
 _SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<", "eq": "=", ">=": "≥", "<=": "≤", "==": "="}
 
 
@@ -27,8 +27,9 @@ def gate_table(gate: GateView) -> Table:
 
 
 def rule_lines(gate: GateView) -> list[Text]:
-    """What each rule that does not pass asks for."""
-    return [Text(f"  {rule.id}: {rule.explanation}") for rule in gate.rules if rule.verdict != "PASS"]
+    """What each rule that does not pass asks for, and how much is left of what the policy declares."""
+    missing = [Text(f"  {rule.id}: {rule.explanation}") for rule in gate.rules if rule.verdict != "PASS"]
+    return [*missing, *(Text(f"  {line}") for line in gate.declared)]
 
 
 def no_gate(position: str) -> str:
