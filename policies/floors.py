@@ -258,6 +258,22 @@ FLOORS: tuple[Floor, ...] = (
         "people need ten minutes to veto",
         lambda p: p.authority.cooling_off_ms,
     ),
+    _at_most(
+        "shadow.fill_band",
+        "0.2",
+        "a simulation that fills 20 points too often or too rarely shows another strategy",
+        lambda p: p.shadow.fill_band,
+    ),
+    _at_most(
+        "shadow.price_band_bps", "10", "a larger error of the price hides what an order costs", lambda p: p.shadow.price_band_bps
+    ),
+    _at_most(
+        "shadow.latency_band_ms",
+        "1500",
+        "a simulated answer that early or late is of another venue",
+        lambda p: p.shadow.latency_band_ms,
+    ),
+    _at_most("shadow.orders_min", "50", "a wrong simulation must be found at LIVE_€10", lambda p: p.shadow.orders_min),
 )
 """All numeric floors."""
 
@@ -323,6 +339,28 @@ DRILL_RULES: tuple[RequiredRule, ...] = _required(
 )
 """The rules about drills. A production policy in an older journal may lack them; one that comes into force must have them."""
 
+LIVE_RULES: tuple[RequiredRule, ...] = (
+    *_required(
+        GateName.LIVE_READY,
+        (MetricName.ORDER_TESTS, Op.AT_LEAST, "30"),
+        (MetricName.ORDER_TEST_PARITY_RATIO, Op.AT_LEAST, "0.999"),
+        (MetricName.ORDER_TEST_PARITY_LOWER, Op.AT_LEAST, "0.9"),
+    ),
+    *_required(
+        GateName.RAMP_STEP,
+        (MetricName.SOFT_BREACHES, Op.AT_MOST, "0"),
+        (MetricName.SHADOW_ORDERS, Op.AT_LEAST, "30"),
+        (MetricName.SHADOW_FILL_BIAS_LOW, Op.AT_LEAST, "-0.25"),
+        (MetricName.SHADOW_FILL_BIAS_HIGH, Op.AT_MOST, "0.25"),
+        (MetricName.SHADOW_PRICE_BIAS_BPS_LOW, Op.AT_LEAST, "-10"),
+        (MetricName.SHADOW_PRICE_BIAS_BPS_HIGH, Op.AT_MOST, "10"),
+        (MetricName.SHADOW_LATENCY_BIAS_MS_LOW, Op.AT_LEAST, "-1500"),
+        (MetricName.SHADOW_LATENCY_BIAS_MS_HIGH, Op.AT_MOST, "1500"),
+    ),
+)
+"""The rules about the real venue (ADR 64): parity before real money, and before more of it a bias that is proven to be small. The
+whole interval has to be inside these bounds, which are wider than the bands that revoke, so that some 60 orders can prove it. As
+``DRILL_RULES``, older journals may lack them."""
 VALIDATION_RULES: tuple[RequiredRule, ...] = _required(
     GateName.VALIDATION,
     # A: integrity.
@@ -368,7 +406,8 @@ _SAME_SENSE = {Op.AT_MOST: {Op.AT_MOST, Op.BELOW, Op.EQUAL}, Op.AT_LEAST: {Op.AT
 def violations(policy: Policy, *, journalled: bool = False) -> tuple[Violation, ...]:
     """Return every place where ``policy`` is looser than the floors; always empty outside production.
 
-    ``journalled``: it may be of an older version, which did not have ``DRILL_RULES``, ``VALIDATION_RULES`` and ``performance``.
+    ``journalled``: it may be of an older version, which had neither ``DRILL_RULES``, ``VALIDATION_RULES``, ``LIVE_RULES`` nor
+    ``performance``.
     """
     if policy.environment is not Environment.PRODUCTION:
         return ()
@@ -384,7 +423,7 @@ def violations(policy: Policy, *, journalled: bool = False) -> tuple[Violation, 
             f"{required.metric} {required.op} {text(required.bound)}",
             "production evidence must prove it",
         )
-        for required in (*REQUIRED_RULES, *(() if journalled else (*DRILL_RULES, *VALIDATION_RULES)))
+        for required in (*REQUIRED_RULES, *(() if journalled else (*DRILL_RULES, *VALIDATION_RULES, *LIVE_RULES)))
         if not any(_as_strict(rule, required) for rule in policy.gates.of(required.gate))
     ]
     return (*loose, *_undeclared(policy, journalled=journalled), *absent)

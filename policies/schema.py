@@ -483,6 +483,20 @@ _GATE_UP = dict(zip(WITHOUT_REAL_MONEY, (GateName.TESTNET_READY, GateName.VALIDA
 """The gate that judges the evidence of each stage without real money."""
 
 
+class Shadow(_Section):
+    """How far the simulation of the real orders may be from them before it proves that the testnet validated another market.
+
+    Each band is the largest difference to either side: of the probability of a fill, of the mean fill price in basis points of the
+    mid price, of the mean time to the acknowledgement. A bound from fewer than ``orders_min`` pairs is not judged. Outside a band
+    the validation is revoked (ADR 64). Defaults: execution-safety.md §4.3, B2, B1 and B4.
+    """
+
+    fill_band: Annotated[Exact, Field(gt=0, lt=1)] = Decimal("0.15")
+    price_band_bps: Annotated[Exact, Field(gt=0, lt=10_000)] = Decimal(5)
+    latency_band_ms: DurationMs = 300
+    orders_min: Annotated[int, Field(ge=10, le=1_000_000)] = 30
+
+
 class OnStop(StrEnum):
     """What an orderly stop of the controller does with open orders."""
 
@@ -516,6 +530,7 @@ class Policy(_Section):
     live: Live = Live()
     testnet: Testnet = Testnet()
     bots: Annotated[tuple[Bot, ...], Field(max_length=64)] = ()
+    shadow: Shadow = Shadow()
     performance: Performance | None = None
 
     @field_validator("bots")

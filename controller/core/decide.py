@@ -112,6 +112,7 @@ from controller.core.decisions import (
     measured,
     orders,
     rates,
+    shadow,
     sweeps,
     ticks,
     trades,
@@ -193,5 +194,7 @@ _BRANCHES: Mapping[type[i.Input], Callable[[Draft, Any], Reply]] = MappingProxyT
         i.RateRead: rates.rate_read,
         i.StatisticsComputed: measured.statistics_computed,
         i.Stopping: _stopping,
+        i.OrderTestsAnswered: shadow.order_tests_answered,
+        i.ShadowEnded: shadow.shadow_ended,
     }
 )

@@ -787,3 +787,41 @@ class WatchdogLogAbsorbed(Event):
     fired: bool
     reason: str
     broken: str
+
+
+# Before and after the move to real money
+
+
+class OrdersTested(Event):
+    """The real venue was asked with ``order/test`` about orders that the testnet accepted; the answers of a few minutes.
+
+    ``refused`` counts, in words, what it would not have taken; ``unjudged`` what says nothing about the order.
+    """
+
+    accepted: int
+    refused: dict[str, int] = Field(default_factory=dict)
+    unjudged: dict[str, int] = Field(default_factory=dict)
+
+
+class ShadowCompared(Event):
+    """A real order and its simulation have ended. Prices are means of all trades, absent without one; ``mid`` is the decision's.
+
+    Times are in milliseconds from the decision to the acknowledgement and to the first trade, absent where there was none.
+    """
+
+    client_id: str
+    mid: Amount
+    filled: bool
+    simulated_filled: bool
+    price: Amount | None = None
+    simulated_price: Amount | None = None
+    ack_ms: int | None = None
+    simulated_ack_ms: int | None = None
+    fill_ms: int | None = None
+    simulated_fill_ms: int | None = None
+
+
+class ValidationRevoked(Event):
+    """What was validated does not hold any more, and why. The deployment steps down to TESTNET_VALIDATING and validates again."""
+
+    reason: str

@@ -378,6 +378,29 @@ class RateRead:
 
 
 @dataclass(frozen=True, slots=True)
+class OrderTestsAnswered:
+    """What the real venue's ``order/test`` said since the last of these; as in ``OrdersTested``."""
+
+    accepted: int
+    refused: Mapping[str, int] = field(default_factory=dict)
+    unjudged: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowEnded:
+    """The simulation of a real order has ended, and the order too. Fields as in ``ShadowCompared``; the books have the rest."""
+
+    client_id: str
+    mid: Decimal
+    filled: bool
+    price: Decimal | None
+    ack_ms: int | None
+    fill_ms: int | None
+    real_ack_ms: int | None
+    real_fill_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class StatisticsComputed:
     """The statistics of a run were computed from the state at entry ``as_of_seq``. Fields as in ``RunMeasured``."""
 
@@ -420,4 +443,6 @@ Input = (
     | RateRead
     | StatisticsComputed
     | Stopping
+    | OrderTestsAnswered
+    | ShadowEnded
 )

@@ -20,8 +20,10 @@ from controller.core.order_state import Orders, OrderState, bot_key
 from controller.core.our_books import OurBooks
 from exchange.model import DataSource, Millis
 from exchange.ports import VenueName
+from gates.bias import ShadowTally
 from gates.computed import Statistic
 from gates.measure import Tally
+from gates.parity import OrderTestTally
 from gates.series import Column
 from policies import canonical
 from policies.authority import Verb
@@ -341,7 +343,9 @@ class State:
     dropped. ``drills`` holds the last drill of each kind since what it proves last changed. ``watchdog_seq`` and ``watchdog_head``
     name the last absorbed entry of the watchdog's log. ``closed_symbols`` holds the symbols in which something is at stake and
     that are closed at their venue. ``watched_since`` is since when ``watched`` is the venue it is. ``rates`` is what is
-    known of the EUR rate besides the policy. ``variants`` holds the digests of the releases that began a validation, with when.
+    known of the EUR rate besides the policy. ``shadow`` are the real orders of this stage with their simulation, ``order_tests``
+    the answers of the real venue during this validation. ``revoked`` says why the validation does not hold any more.
+    ``variants`` holds the digests of the releases that began a validation, with when.
     """
 
     seq: int = 0
@@ -411,6 +415,9 @@ class State:
     watchdog_head: str = ""
     closed_symbols: Map[str, ClosedSymbol] = field(default_factory=Map)
     rates: Rates = NO_RATES
+    shadow: ShadowTally = ShadowTally()
+    order_tests: OrderTestTally = OrderTestTally()
+    revoked: str = ""
     measured: Measured | None = None
     variants: Map[str, Millis] = field(default_factory=Map)
 

@@ -212,6 +212,7 @@ def _judge(draft: Draft, verified: VerifiedCommand, seen: Tick | None, *, anchor
 
 def _check_move(state: State, policy: Policy, verb: Verb, target: Position, now: Millis) -> None:
     move(state.position, verb, target, halt=state.halt, steps=step_count(policy))
+    guards.check_validation(state, verb)
     declared.check_variant(state, policy, verb, target)
     if verb in {Verb.ADVANCE, Verb.RAMP, Verb.RESUME}:
         documents.check_release_settled(state)

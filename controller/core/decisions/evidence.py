@@ -12,6 +12,7 @@ from gates.computed import Run, counted, statistics
 from gates.drills import GreenDrill, drill_metrics
 from gates.engine import GateResult, evaluate, result_bytes
 from gates.evidence import Evidence, Subject
+from gates.live import parity_metrics, shadow_metrics
 from gates.measure import Tally, attestation_of
 from gates.metric import Metric
 from gates.registry import gate_for
@@ -21,6 +22,8 @@ from policies.ramp import next_step
 from policies.rules import GateName
 from policies.schema import Policy
 from policies.stage import RISK_ORDER, Environment, Stage
+
+_ASKS_THE_VENUE = frozenset({GateName.VALIDATION, GateName.LIVE_READY})
 
 
 def gather(state: State, policy: Policy, gate: GateName) -> Evidence | None:
@@ -36,6 +39,10 @@ def gather(state: State, policy: Policy, gate: GateName) -> Evidence | None:
         gatehouse_version=VERSION,
     )
     more = _drills(state, state.tally, subject.environment) if gate is GateName.LIVE_READY else ()
+    if gate in _ASKS_THE_VENUE:
+        more += parity_metrics(state.order_tests, state.tally, subject.environment)
+    if gate is GateName.RAMP_STEP:
+        more += shadow_metrics(state.shadow, state.tally, subject.environment)
     return bundles.bundle(gate, subject, state.tally, policy, state.seq, (*more, *_computed(state, state.tally, subject)))
 
 

@@ -13,7 +13,7 @@ from immutables import Map
 from controller.authority.roster import parse_roster_json
 from controller.core import events as e
 from controller.core.compact_map import CompactMap
-from controller.core.fold import alerts, bot_keys, budget, closed_symbols, drills, flatten, guards, orders, rates, steps
+from controller.core.fold import alerts, bot_keys, budget, closed_symbols, drills, flatten, guards, orders, rates, shadow, steps
 from controller.core.inputs import Release
 from controller.core.lifecycle import Position
 from controller.core.order_state import OrderState
@@ -253,7 +253,7 @@ def _stage(state: State, event: e.StageChanged) -> State:
     )
     if here.stage is Stage.TESTNET_VALIDATING and state.release is not None and state.release.digest not in state.variants:
         moved = replace(moved, variants=state.variants.set(state.release.digest, state.at))
-    moved = budget.budgeted(moved, event)
+    moved = shadow.moved(budget.budgeted(moved, event))
     return moved if moved.watched is watched else replace(moved, watched_since=moved.at)
 
 
@@ -449,4 +449,7 @@ _APPLY: dict[type[e.Event], Callable[[State, Any], State]] = {
     e.WatchdogLogAbsorbed: lambda state, event: drills.watchdog_fired(
         replace(state, watchdog_seq=event.seq, watchdog_head=event.hash), event
     ),
+    e.OrdersTested: shadow.tested,
+    e.ShadowCompared: shadow.compared,
+    e.ValidationRevoked: shadow.revoked,
 }

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from exchange.errors import ConfigError
 from policies import canonical
 from policies.document import canonical_bytes, parse_canonical, parse_journalled
-from policies.floors import DRILL_RULES, FLOORS, REQUIRED_RULES, VALIDATION_RULES, Floor, RequiredRule, violations
+from policies.floors import DRILL_RULES, FLOORS, LIVE_RULES, REQUIRED_RULES, VALIDATION_RULES, Floor, RequiredRule, violations
 from policies.numbers import text
 from policies.rules import GateName, MetricName, Op
 from policies.schema import BlindHalt, Policy
@@ -41,7 +41,7 @@ def test_a_stage_that_never_halts_for_what_is_unseen_is_within_its_floor() -> No
     assert violations(TEAM.model_copy(update={"guards": guards})) == ()
 
 
-ALL_RULES = (*REQUIRED_RULES, *DRILL_RULES, *VALIDATION_RULES)
+ALL_RULES = (*REQUIRED_RULES, *DRILL_RULES, *VALIDATION_RULES, *LIVE_RULES)
 RULE_IDS = [f"{rule.gate}:{rule.metric}" for rule in ALL_RULES]
 
 
@@ -151,6 +151,17 @@ def test_a_production_policy_of_a_journal_may_lack_rules_on_drills() -> None:
     data = canonical.encode(tree)
     assert canonical_bytes(parse_journalled(data)) == data
     with pytest.raises(ConfigError, match="drill_kill_age_ms"):
+        parse_canonical(data)
+
+
+def test_a_production_policy_of_a_journal_may_lack_live_rules() -> None:
+    tree = tree_of(TEAM)
+    later = {(rule.gate.value, rule.metric.value) for rule in LIVE_RULES}
+    for gate, rules in tree["gates"].items():
+        tree["gates"][gate] = [rule for rule in rules if (gate, rule["metric"]) not in later]
+    data = canonical.encode(tree)
+    assert canonical_bytes(parse_journalled(data)) == data
+    with pytest.raises(ConfigError, match="order_tests"):
         parse_canonical(data)
 
 
