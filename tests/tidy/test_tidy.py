@@ -25,7 +25,7 @@ MONEY = (
 STATISTICS = frozenset(
     f"gates/{name}.py" for name in ("declared", "drift", "equity", "resampling", "sharpe", "shortfall", "trading")
 )
-"""Ratios and bounds of a whole run. They are judged by gates and no amount is booked or limited by them; libraries compute in floats."""
+"""Ratios and bounds of a whole run, which libraries compute in floats. Gates judge them; they book no amount and limit none."""
 NEUTRAL = ("README.md", "CHANGELOG.md", "Makefile", "pyproject.toml", ".importlinter", ".ci", *PRODUCT, "ops", "tests")
 PARTS = {"lint", "types", "imports", "tools"}
 """Targets that only exist as parts of ``make check`` and ``make test``."""
