@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from exchange.mexc.reach import Reach
-from exchange.mexc.socket import StreamTiming, open_stream
+from exchange.mexc.socket import Connect, StreamTiming, connect_tcp, open_stream
 from exchange.ports import Clock
 from exchange.wire.stream import Channel
 
@@ -18,7 +18,15 @@ _TICK = 1_000
 class Subscription:
     """A stream from opening to its end. Frames are buffered until ``hand_to``, then passed on as they come."""
 
-    def __init__(self, url: str, reach: Reach, timing: StreamTiming, clock: Clock, channels: Sequence[Channel]) -> None:
+    def __init__(
+        self,
+        url: str,
+        reach: Reach,
+        timing: StreamTiming,
+        clock: Clock,
+        channels: Sequence[Channel],
+        connect: Connect = connect_tcp,
+    ) -> None:
         """Start opening the stream; needs a running event loop. Raises ``Refused`` for a URL outside ``reach``."""
         reach.check(url)
         self._url = url
@@ -26,6 +34,7 @@ class Subscription:
         self._timing = timing
         self._clock = clock
         self._channels = channels
+        self._connect = connect
         self._kept: list[bytes] = []
         self._take: Take = self._kept.append
         self._subscribed = asyncio.Event()
@@ -76,7 +85,7 @@ class Subscription:
         await end(self._task)
 
     async def _run(self) -> None:
-        async with open_stream(self._url, self._reach, self._timing, self._clock) as socket:
+        async with open_stream(self._url, self._reach, self._timing, self._clock, self._connect) as socket:
             for frame in await socket.subscribe(self._channels):
                 self._take(frame)
             self._subscribed.set()

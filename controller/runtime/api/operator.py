@@ -83,7 +83,9 @@ class Operator(Reads):
         key_problem: Callable[[str], str],
         target_statuses: Callable[[], tuple[TargetStatus, ...]],
         heartbeat: Heartbeat | None = None,
+        token: Callable[[int], str] = secrets.token_hex,
     ) -> None:
+        """``token`` makes the id of a command, of so many bytes."""
         super().__init__(lambda: writer.seen, history)
         self._writer = writer
         self._inbox = inbox
@@ -99,6 +101,7 @@ class Operator(Reads):
         self._shown = ShownEvidence()
         self._refusals = Refusals(clock.monotonic_ns)
         self._heartbeat = heartbeat
+        self._token = token
         self.signer_budget: Callable[[], SignerBudgetView | None] = lambda: None
         self.before_proposal: Callable[[Verb], Awaitable[None]] = _nothing
 
@@ -309,7 +312,7 @@ class Operator(Reads):
         granted = policy_after(policy, request.verb, subject)
         return Command(
             version=2 if subject else 1,
-            command_id=secrets.token_hex(16),
+            command_id=self._token(16),
             controller_id=state.controller_id,
             environment=state.environment,
             account_fingerprint=state.accounts[VenueName.LIVE],
