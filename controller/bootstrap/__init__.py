@@ -26,6 +26,7 @@ from controller.bootstrap.remote_claims import keep_claims, open_remote_claims
 from controller.bootstrap.servers import open_servers
 from controller.bootstrap.signer import Signers, open_signers
 from controller.bootstrap.signer_budget import keep_budget
+from controller.bootstrap.statistics import keep_statistics
 from controller.bootstrap.stopping import StopSignals, cancel_before_stop, end_start
 from controller.bootstrap.testnet import keep_testnet, watch_instance
 from controller.bootstrap.venues import (
@@ -121,6 +122,7 @@ async def run(
         say_goodbye_at_the_end(assembly.heartbeat, nothing_left, stack)
         await run_assembly(assembly, stack)
         keep_budget(signers, assembly, clock, services.alerts.notify, stack)
+        keep_statistics(assembly, services.alerts.notify, stack)
         keep_claims(services.remote_claims, assembly.halt_for_integrity, services.alerts.notify, stack)
         await open_servers(deployment, assembly, stack)
         watch_instance(deployment, services.alerts.notify, stack)

@@ -25,8 +25,9 @@ def gate_table(gate: GateView) -> Table:
 
 
 def rule_lines(gate: GateView) -> list[Text]:
-    """Why rules do not pass that need more than time, and whether the run can pass at all."""
+    """Why rules do not pass that need more than time, what is left of what the policy declares, and whether the run can pass."""
     lines = [Text(f"  {rule.id}: {rule.explanation}") for rule in gate.rules if rule.verdict in _NOT_BY_TIME]
+    lines += [Text(f"  {line}") for line in gate.declared]
     return [*lines, *((Text(gate.hopeless, "bold red"),) if gate.hopeless else ())]
 
 
