@@ -81,6 +81,7 @@ class MetricName(StrEnum):
     DAYS_MISSING = "days_missing"
     CLAIM_Z = "claim_z"
     DRAWDOWN_P95 = "drawdown_p95"
+    DRAWDOWN_EXCESS = "drawdown_excess"
     PROFIT_FACTOR = "profit_factor"
     EXPECTANCY_EUR = "expectancy_eur"
     HIT_RATE_EXCESS = "hit_rate_excess"
@@ -105,6 +106,26 @@ class MetricName(StrEnum):
     SHADOW_LATENCY_BIAS_MS = "shadow_latency_bias_ms"
     SHADOW_LATENCY_BIAS_MS_LOW = "shadow_latency_bias_ms_low"
     SHADOW_LATENCY_BIAS_MS_HIGH = "shadow_latency_bias_ms_high"
+
+
+class Kind(StrEnum):
+    """How a metric comes about.
+
+    COUNTER only grows during a run. GAUGE is a measured state or an extreme. STATISTIC is computed from the series of the run
+    now and then (``gates.performance``), so it can be older than the evidence it stands in.
+    """
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    STATISTIC = "statistic"
+
+
+class Direction(StrEnum):
+    """Which values of a metric are better. NEITHER: it is judged from both sides, or only shown."""
+
+    MORE = "more"
+    LESS = "less"
+    NEITHER = "neither"
 
 
 class Unit(StrEnum):
@@ -156,6 +177,48 @@ class MetricSpec:
     unit: Unit
     meaning: str
     accumulates: bool = False
+
+
+STATISTIC_MAX_AGE_MS = 7_200_000
+"""How much older than the end of its evidence a statistic may be. It is computed every hour and for every proposal."""
+
+STATISTICS = frozenset({
+    MetricName.SHORTFALL_MEAN_BPS, MetricName.SHORTFALL_UPPER_BPS, MetricName.SHORTFALL_MEDIAN_BPS, MetricName.SHORTFALL_P95_BPS,
+    MetricName.FILL_RATIO_EXCESS, MetricName.ACK_P50_MS, MetricName.ACK_P99_MS, MetricName.STRESSED_PNL_EUR,
+    MetricName.STRESSED_RETURN_LOWER, MetricName.RETURN_LOWER, MetricName.PSR, MetricName.DSR, MetricName.MIN_TRL_DAYS,
+    MetricName.DAYS_MISSING, MetricName.CLAIM_Z, MetricName.DRAWDOWN_P95, MetricName.DRAWDOWN_EXCESS, MetricName.PROFIT_FACTOR,
+    MetricName.EXPECTANCY_EUR, MetricName.HIT_RATE_EXCESS, MetricName.BEST_TRADE_SHARE, MetricName.BEST_BLOCK_SHARE,
+    MetricName.BEHAVIOUR_DRIFT, MetricName.BEHAVIOUR_KS_P, MetricName.REPLAY_PARITY_RATIO, MetricName.HOLDING_EXCESS_EUR,
+})  # fmt: skip
+"""The metrics that are computed from the series of a run."""
+
+_MORE = frozenset({
+    MetricName.COVERAGE_RATIO, MetricName.NET_PNL_EUR, MetricName.ORDER_TEST_PARITY_RATIO, MetricName.ORDER_TEST_PARITY_LOWER,
+    MetricName.FILL_RATIO, MetricName.STRESSED_PNL_EUR, MetricName.STRESSED_RETURN_LOWER, MetricName.RETURN_LOWER, MetricName.PSR,
+    MetricName.DSR, MetricName.CLAIM_Z, MetricName.PROFIT_FACTOR, MetricName.EXPECTANCY_EUR, MetricName.HIT_RATE_EXCESS,
+    MetricName.BEHAVIOUR_KS_P, MetricName.REPLAY_PARITY_RATIO, MetricName.HOLDING_EXCESS_EUR, MetricName.REALISED_PNL_EUR,
+})  # fmt: skip
+
+_NEITHER = frozenset({
+    MetricName.FILL_RATIO_EXCESS, MetricName.LOOKS_USED, MetricName.VARIANTS_TRIED, MetricName.SHADOW_FILL_BIAS,
+    MetricName.SHADOW_FILL_BIAS_LOW, MetricName.SHADOW_FILL_BIAS_HIGH, MetricName.SHADOW_PRICE_BIAS_BPS,
+    MetricName.SHADOW_PRICE_BIAS_BPS_LOW, MetricName.SHADOW_PRICE_BIAS_BPS_HIGH, MetricName.SHADOW_LATENCY_BIAS_MS,
+    MetricName.SHADOW_LATENCY_BIAS_MS_LOW, MetricName.SHADOW_LATENCY_BIAS_MS_HIGH,
+})  # fmt: skip
+
+
+def kind_of(name: MetricName) -> Kind:
+    """How a metric comes about."""
+    if name in STATISTICS:
+        return Kind.STATISTIC
+    return Kind.COUNTER if METRICS[name].accumulates else Kind.GAUGE
+
+
+def direction_of(name: MetricName) -> Direction:
+    """Which values of a metric are better."""
+    if METRICS[name].accumulates or name in _MORE:
+        return Direction.MORE
+    return Direction.NEITHER if name in _NEITHER else Direction.LESS
 
 
 def _drill_age(name: str) -> MetricSpec:
@@ -272,6 +335,7 @@ METRICS: Mapping[MetricName, MetricSpec] = MappingProxyType(
         MetricName.DRAWDOWN_P95: MetricSpec(
             Unit.RATIO, "95th percentile of the largest drawdown that a run of this length has under the claim (bootstrap)"
         ),
+        MetricName.DRAWDOWN_EXCESS: MetricSpec(Unit.RATIO, "`drawdown_fraction` less `drawdown_p95`"),
         MetricName.PROFIT_FACTOR: MetricSpec(
             Unit.NUMBER, "profits of the winning round trips divided by the losses of the losing ones"
         ),
@@ -292,8 +356,8 @@ METRICS: Mapping[MetricName, MetricSpec] = MappingProxyType(
         MetricName.REPLAY_PARITY_RATIO: MetricSpec(
             Unit.RATIO, "orders that the bot decides again when the recorded market is replayed to it, of all orders"
         ),
-        MetricName.LOOKS_USED: MetricSpec(Unit.COUNT, "verdicts of the gate `validation` that were asked for, this one included"),
-        MetricName.VARIANTS_TRIED: MetricSpec(Unit.COUNT, "releases that began a validation under this policy, this one included"),
+        MetricName.LOOKS_USED: MetricSpec(Unit.COUNT, "verdicts of the gate `validation` that were asked for in this run"),
+        MetricName.VARIANTS_TRIED: MetricSpec(Unit.COUNT, "releases that began a validation, this one included"),
         MetricName.HOLDING_EXCESS_EUR: MetricSpec(Unit.EUR, "net P&L less the one of buying for the cap at the start and holding"),
         MetricName.FEES_EUR: MetricSpec(Unit.EUR, "fees of the run's fills"),
         MetricName.SLIPPAGE_EUR: MetricSpec(

@@ -33,6 +33,7 @@ from policies.authority import Verb
 from policies.eur import RateSource
 from policies.guards import ClockOffset, Measured
 from policies.limit_types import Deny
+from policies.rules import MetricName
 from policies.silence import Heard
 from policies.stage import Environment
 
@@ -380,6 +381,51 @@ class RateRead:
 
 
 @dataclass(frozen=True, slots=True)
+class OrderTestsAnswered:
+    """What the real venue's ``order/test`` said since the last of these; as in ``OrdersTested``."""
+
+    accepted: int
+    refused: Mapping[str, int] = field(default_factory=dict)
+    unjudged: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowEnded:
+    """The simulation of a real order has ended, and the order too. Fields as in ``ShadowCompared``; the books have the rest."""
+
+    client_id: str
+    mid: Decimal
+    filled: bool
+    price: Decimal | None
+    ack_ms: int | None
+    fill_ms: int | None
+    real_ack_ms: int | None
+    real_fill_ms: int | None
+
+
+class Computed:
+    """One statistic of a run: ``gates.performance.Measurement`` without the module that computes it."""
+
+    name: MetricName
+    value: Decimal | None
+    samples: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class StatisticsComputed:
+    """The statistics of a run were computed from the state at entry ``as_of_seq``. Fields as in ``RunMeasured``."""
+
+    run_started_at: Millis
+    as_of_seq: int
+    as_of: Millis
+    covered_ms: int
+    series_digest: str
+    figures: tuple[Computed, ...]
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Stopping:
     """The process is about to end. What is held back is journalled, so that a planned stop loses no measurement."""
 
@@ -407,5 +453,8 @@ Input = (
     | AlertNoticed
     | WatchdogLogRead
     | RateRead
+    | StatisticsComputed
     | Stopping
+    | OrderTestsAnswered
+    | ShadowEnded
 )

@@ -24,6 +24,7 @@ from controller.core.fold import (
     lost_runs,
     orders,
     rates,
+    shadow,
     steps,
     streams,
 )
@@ -31,7 +32,7 @@ from controller.core.inputs import Release
 from controller.core.lifecycle import Position
 from controller.core.order_state import OrderState
 from controller.core.our_books import OurBooks
-from controller.core.state import HaltFigures, Ledger, Pending, Proposal, Seal, SignedAuthority, State
+from controller.core.state import Figure, HaltFigures, Ledger, Measured, Pending, Proposal, Seal, SignedAuthority, State
 from exchange.model import DataSource, Millis, OrderStatus
 from exchange.ports import VenueName
 from exchange.wire.errors import ErrorCode
@@ -40,6 +41,7 @@ from policies import canonical
 from policies.authority import CHANGES_ROSTER, KEEPS_PENDING, MOVES_UP
 from policies.document import parse_journalled
 from policies.drills import DrillKind
+from policies.eur import lowest
 from policies.guards import ClockOffset
 from policies.ramp import cap_eur
 from policies.stage import Stage
@@ -228,6 +230,8 @@ def _command_refused(state: State, event: e.CommandRefused) -> State:
 
 def _sealed(state: State, event: e.EvidenceSealed) -> State:
     seal = Seal(event.gate, event.evidence, Millis(event.expires_at))
+    if event.look and state.tally is not None:
+        state = replace(state, tally=state.tally.with_look())
     unexpired = {digest: other for digest, other in state.seals.items() if other.expires_at > state.at}
     return replace(state, seals=Map({**unexpired, event.digest: seal}))
 
@@ -235,7 +239,10 @@ def _sealed(state: State, event: e.EvidenceSealed) -> State:
 def _new_tally(state: State, here: Position) -> Tally | None:
     # A run starts as LIVE and not accelerated; a sample from a weaker source lowers that.
     cap = cap_eur(state.policy, here.stage, here.step) if state.policy else None
-    return None if cap is None else Tally.begin(DataSource.LIVE, at=state.at, cap_eur=cap, accelerated=False)
+    if state.policy is None or cap is None:
+        return None
+    rate = lowest(state.policy.eur_rate, state.rates)
+    return Tally.begin(DataSource.LIVE, at=state.at, cap_eur=cap, accelerated=False, quote_per_eur=rate)
 
 
 def _stage(state: State, event: e.StageChanged) -> State:
@@ -259,7 +266,9 @@ def _stage(state: State, event: e.StageChanged) -> State:
         seals=Map(),
         outcomes=(),
     )
-    moved = budget.budgeted(moved, event)
+    if here.stage is Stage.TESTNET_VALIDATING and state.release is not None and state.release.digest not in state.variants:
+        moved = replace(moved, variants=state.variants.set(state.release.digest, state.at))
+    moved = shadow.moved(budget.budgeted(moved, event))
     return moved if moved.watched is watched else replace(moved, watched_since=moved.at)
 
 
@@ -382,9 +391,15 @@ def _sampled(state: State, event: e.Sampled) -> State:
         unknown_open=len(unknown),
         oldest_unknown_ms=max((at - since for since in unknown), default=0),
         count=event.count,
+        mid=None if event.bid is None or event.ask is None else (event.bid + event.ask) / 2,
         why=uncovered,
     )
     return replace(state, tally=tally, uncovered=uncovered)
+
+
+def _run_measured(state: State, event: e.RunMeasured) -> State:
+    figures = tuple(Figure(one.name, one.value, one.samples, one.detail) for one in event.figures)
+    return replace(state, measured=Measured(Millis(event.run_started_at), Millis(event.as_of), figures, event.error))
 
 
 _APPLY: dict[type[e.Event], Callable[[State, Any], State]] = {
@@ -427,6 +442,7 @@ _APPLY: dict[type[e.Event], Callable[[State, Any], State]] = {
     e.Reconciled: _reconciled,
     e.AccountChecked: _account_checked,
     e.Sampled: _sampled,
+    e.RunMeasured: _run_measured,
     e.SymbolClosed: closed_symbols.closed,
     e.SymbolReopened: closed_symbols.reopened,
     e.EurRateRead: rates.rate_read,
@@ -449,5 +465,8 @@ _APPLY: dict[type[e.Event], Callable[[State, Any], State]] = {
     e.WatchdogLogAbsorbed: lambda state, event: drills.watchdog_fired(
         replace(state, watchdog_seq=event.seq, watchdog_head=event.hash), event
     ),
+    e.OrdersTested: shadow.tested,
+    e.ShadowCompared: shadow.compared,
+    e.ValidationRevoked: shadow.revoked,
     e.StreamsObserved: streams.observed,
 }

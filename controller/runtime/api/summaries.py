@@ -175,6 +175,15 @@ _LINES: Mapping[type[e.Event], Callable[[Any], str]] = MappingProxyType(
         e.DrillLatched: lambda event: f"a thread stopped orders {event.suspended_us} µs after it was asked; the writer latched",
         e.DrillFinished: _drill_finished,
         e.DrillFailed: lambda event: f"{event.drill} drill: not run: {event.reason}",
+        e.OrdersTested: lambda event: (
+            f"order/test of the real venue: {event.accepted} accepted, {sum(event.refused.values())} refused, "
+            f"{sum(event.unjudged.values())} not judged"
+        ),
+        e.ShadowCompared: lambda event: (
+            f"{event.client_id} {'filled' if event.filled else 'not filled'}, simulated "
+            f"{'filled' if event.simulated_filled else 'not filled'}"
+        ),
+        e.ValidationRevoked: lambda event: f"the validation is revoked: {event.reason}",
         e.StreamsObserved: _streams,
     }
 )
