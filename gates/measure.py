@@ -202,20 +202,19 @@ class Tally:
         Time before that, for example while the controller was down, is a gap. Time without a known equity is a gap too. After a
         clock was set back, no time passes until it has caught up. ``unknown_open`` and ``oldest_unknown_ms`` describe the orders
         whose outcome is not known now. ``attested``: the testnet's own signature vouches for this time. ``mid`` is the mid price of
-        the first symbol. ``why`` says why this time
-        is not covered.
+        the first symbol. ``why`` says why this time is not covered.
         """
         equity = equity_eur if equity_eur is not None and equity_eur.is_finite() else None
         elapsed = max(at - self.last_at, 0)
         spanned = max(min(interval_ms, elapsed, SAMPLE_SPAN_MAX_MS * count), 0)
         counts = covered and equity is not None
         gap = self.gap_ms + elapsed - spanned
-        series, collected = collecting.sampled(
-            self.series, self.collected, last_at=self.last_at, at=at, before=self.equity_last, equity=equity, mid=mid
-        )
         gap_why = self.gap_why or (UNSAMPLED if counts or elapsed - spanned > spanned else why)
         this_gap = gap if counts else gap + spanned
         is_longest = this_gap > self.longest_gap_ms
+        series, collected = collecting.sampled(
+            self.series, self.collected, last_at=self.last_at, at=at, before=self.equity_last, equity=equity, mid=mid
+        )
         following = replace(
             self,
             series=series,

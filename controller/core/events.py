@@ -832,6 +832,9 @@ class ValidationRevoked(Event):
     reason: str
 
 
+# Streams
+
+
 class StreamTotals(BaseModel):
     """One stream of a venue in the present run, as ``gates.streams.StreamRun`` describes it."""
 
