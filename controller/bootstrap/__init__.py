@@ -39,7 +39,7 @@ from controller.bootstrap.venues import (
     testnet_control,
 )
 from controller.bootstrap.venues_known import VenuesKnown, needed_at_a_start
-from controller.bootstrap.watchdog import keep_watchdog, say_goodbye_at_the_end, ties_of
+from controller.bootstrap.watchdog import keep_watchdog, say_goodbye_at_the_end, ties_of, vouch_while_signed
 from controller.core.effects import Alert, AlertKind
 from controller.journal.port import Journal, JournalError, JournalTakenOver, LeasedJournal
 from controller.runtime.assembly import Assembly, Parts
@@ -235,6 +235,7 @@ async def _assemble(
     )
     assembly.writer.add_follower(lambda batch: signers.follow(batch.after))
     permits.require(lambda: signers.problem(assembly.writer.state.venue))
+    vouch_while_signed(assembly.heartbeat, signers)
     permits.require(lambda: services.remote_claims.problem if assembly.writer.state.venue is VenueName.LIVE else "")
     return assembly
 
