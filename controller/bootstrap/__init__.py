@@ -186,10 +186,7 @@ async def assemble(
     stack: AsyncExitStack,
     surroundings: Surroundings = PROCESS,
 ) -> Assembly:
-    """Open the venues, and connect every part of a controller; nothing runs yet. ``stack`` closes what was opened.
-
-    ``gatehouse run`` calls it, and a rehearsal with surroundings of its own.
-    """
+    """Open the venues and connect every part, for ``gatehouse run`` and for rehearsals. ``stack`` closes what was opened."""
     clock, journal, publisher = services.clock, leadership.journal, services.publisher
     last_seq = leadership.recovered.snapshot_seq
     snapshot_schedule = SnapshotSchedule(services.snapshots, services.history, lambda: publisher.tree, last_seq)

@@ -303,6 +303,17 @@ class FlattenRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class LostRun:
+    """A run that was begun anew before it led up: where it was, what it had covered and sent, and why it no longer counts."""
+
+    at: Millis
+    position: Position
+    covered_ms: int
+    orders: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class BreachWindow:
     """The time after a soft breach in which further soft breaches count as the same one, and cost one demotion together.
 
@@ -346,6 +357,7 @@ class State:
     known of the EUR rate besides the policy. ``shadow`` are the real orders of this stage with their simulation, ``order_tests``
     the answers of the real venue during this validation. ``revoked`` says why the validation does not hold any more.
     ``variants`` holds the digests of the releases that began a validation, with when.
+    ``lost_run`` is the last run that was begun anew, until the next step up.
     """
 
     seq: int = 0
@@ -420,6 +432,7 @@ class State:
     revoked: str = ""
     measured: Measured | None = None
     variants: Map[str, Millis] = field(default_factory=Map)
+    lost_run: LostRun | None = None
 
     @property
     def order_prefix(self) -> str:

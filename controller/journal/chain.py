@@ -96,14 +96,14 @@ def genesis_hash(controller_id: str) -> str:
 
 def entry_hash(*, seq: int, epoch: int, at: int, kind: str, body: bytes, prev: str) -> str:
     """The hash of one entry, ``sha256:<hex>``."""
-    return entry_hash_of(seq=seq, epoch=epoch, at=at, kind=kind, body_digest=hashlib.sha256(body).digest(), prev=prev)
-
-
-def entry_hash_of(*, seq: int, epoch: int, at: int, kind: str, body_digest: bytes, prev: str) -> str:
-    """The hash of one entry whose body has this SHA-256."""
     fields = _FIELDS.pack(seq, epoch, at)
-    content = _kind_digest(kind) + body_digest
+    content = _kind_digest(kind) + hashlib.sha256(body).digest()
     return _PREFIX + hashlib.sha256(_ENTRY_TAG + bytes.fromhex(prev[7:]) + fields + content).hexdigest()
+
+
+def entry_hasher(*, seq: int, epoch: int, at: int, kind: str, prev: str) -> hashlib._Hash:
+    """A hash of everything but the body of an entry; with the SHA-256 of the body added to it, it is the entry's hash."""
+    return hashlib.sha256(_ENTRY_TAG + bytes.fromhex(prev[7:]) + _FIELDS.pack(seq, epoch, at) + _kind_digest(kind))
 
 
 def seal(record: Record, after: Head, *, epoch: int, at: Millis) -> Entry:

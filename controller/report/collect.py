@@ -11,12 +11,9 @@ from controller.core.fold.apply import apply
 from controller.core.state import State
 from controller.journal.chain import Entry, Head
 from controller.report.coverage import NO_VALUE
-from controller.report.lots import Lots
 from controller.report.notes import note_of
 from controller.report.run import Run
 from exchange.model import Millis, OrderStatus, Side
-from exchange.ports import VenueName
-from policies.eur import lowest
 from policies.guards import drawdown_fraction
 from policies.numbers import WIDE
 from policies.ramp import cap_eur
@@ -36,7 +33,7 @@ class Signed:
 
 @dataclass(slots=True)
 class Collected:
-    """What one pass found. ``policy`` and ``roster`` are the documents in force at the end; ``void`` counts refused commands."""
+    """What one pass found. ``policy`` and ``roster`` are the documents in force at the end."""
 
     folded: State = field(default_factory=State)
     head: Head | None = None
@@ -45,7 +42,6 @@ class Collected:
     signed: list[Signed] = field(default_factory=list)
     policy: str = ""
     roster: str = ""
-    measured: e.Event | None = None
     halt: e.StageChanged | None = None
     halt_at: Millis = Millis(0)
     halt_seq: int = 0
@@ -62,7 +58,6 @@ class Collector:
     def __init__(self) -> None:
         self.found = Collected()
         self._mids: dict[str, tuple[Decimal, Millis]] = {}
-        self._lots: dict[tuple[VenueName, str], Lots] = {}
         self._waiting: set[str] = set()
 
     def take(self, entry: Entry) -> e.Event:
@@ -128,6 +123,8 @@ class Collector:
                 found.halt_at, found.halt_seq = (entry.at, entry.seq) if halted else (Millis(0), 0)
             case e.ControllerStarted() if found.runs:
                 found.runs[-1].restarts += 1
+            case e.RunMeasured() if found.runs and event.run_started_at == found.runs[-1].since:
+                found.runs[-1].measured = event
             case _:
                 pass
 
@@ -171,8 +168,6 @@ class Collector:
                 self._filled(run, event, entry.at)
             case e.CapitalMoved() if event.venue is self.found.folded.watched:
                 _shift(run, event.shift_eur)
-            case e.BalancesBaselined() | e.AccountBound():
-                self._lots = {key: lots for key, lots in self._lots.items() if key[0] is not event.venue}
             case _:
                 pass
         client_id = getattr(event, "client_id", "")
@@ -191,41 +186,23 @@ class Collector:
         run.outcomes[_outcome(order.status, partly=order.booked > 0)] += 1
 
     def _filled(self, run: Run, event: e.FillBooked, at: Millis) -> None:
-        state = self.found.folded
-        if state.policy is None:
+        tally, policy = self.found.folded.tally, self.found.folded.policy
+        if tally is None or policy is None:
             return
-        rate, quote = lowest(state.policy.eur_rate, state.rates), state.policy.eur_rate.asset
-        base = event.symbol.removesuffix(quote)
-        fee_quote = {quote: event.fee, base: event.fee * event.price}.get(event.fee_asset)
-        if fee_quote is None:
+        rate, quote = tally.series.quote_per_eur, policy.eur_rate.asset
+        charged = {quote: event.fee, event.symbol.removesuffix(quote): event.fee * event.price}.get(event.fee_asset)
+        if charged is None:
             run.other_fees[event.fee_asset] = run.other_fees.get(event.fee_asset, ZERO) + event.fee
-            fee_quote = ZERO
         day = run.day(at)
-        run.fills += 1
         day.fills += 1
+        day.fees += WIDE.divide(charged or ZERO, rate)
+        run.fills += 1
         run.maker_fills += event.maker
         run.volume_eur += WIDE.divide(event.quote, rate)
-        fee_eur = WIDE.divide(fee_quote, rate)
-        run.fees_eur += fee_eur
-        day.fees += fee_eur
-        self._slipped(run, event, rate)
-        lots = self._lots.setdefault((event.venue, event.symbol), Lots())
-        if event.side is Side.BUY:
-            lots.buy(at, event.quantity - (event.fee if event.fee_asset == base else ZERO), event.quote, fee_quote)
-            return
-        for closed in lots.sell(at, event.quantity, event.quote, fee_quote):
-            pnl = WIDE.divide(closed.pnl, rate)
-            run.round_trips.append((closed, pnl))
-            run.realised_eur += pnl
-            day.realised += pnl
-
-    def _slipped(self, run: Run, event: e.FillBooked, rate: Decimal) -> None:
         decided = self._mids.get(event.client_id)
-        if decided is None or decided[0] <= 0:
-            return
-        worse = (event.price - decided[0]) * (1 if event.side is Side.BUY else -1)
-        run.slippage_bps.append(WIDE.divide(worse * BPS, decided[0]))
-        run.slippage_eur += WIDE.divide(worse * event.quantity, rate)
+        if decided is not None and decided[0] > 0:
+            worse = (event.price - decided[0]) * (1 if event.side is Side.BUY else -1)
+            run.slippage_bps.append(WIDE.divide(worse * BPS, decided[0]))
 
 
 def _equity(run: Run, at: Millis, equity: Decimal, low: Decimal | None, high: Decimal | None) -> None:

@@ -56,7 +56,7 @@ def document(found: Collected, command: Signed | None = None) -> dict[str, Any]:
         "halt": _halt(found) if command is None else None,
         "run": _run(run),
         "performance": figures.performance(run),
-        "statistics": statistics(found, run),
+        "statistics": statistics(run),
         "curves": {name: figures.curve_points(getattr(run, name)) for name in ("equity", "exposure", "drawdown", "mid")},
         "history": _history(found),
         "coverage": figures.coverage(run),

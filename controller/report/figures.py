@@ -7,8 +7,9 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
 from controller.report.curve import Curve
-from controller.report.run import Run
+from controller.report.run import DAY_MS, Day, Run
 from controller.report.words import day, rounded
+from gates.series import RoundTrip
 from gates.statistics import ratio_down
 from policies.numbers import WIDE, text
 
@@ -37,16 +38,17 @@ def performance(run: Run) -> dict[str, Any]:
     """Profit and loss, what it cost, and what doing something else would have brought."""
     net = run.net_eur
     hold = _hold(run)
-    closed = [pnl for _, pnl in run.round_trips]
+    trips = run.round_trips
+    closed, realised = [pnl for _, pnl in trips], run.realised_eur
     return {
         "equity_start_eur": figure(run.tally.equity_start if run.tally else None),
         "equity_end_eur": figure(run.tally.equity_last if run.tally else None),
         "net_eur": figure(net),
-        "realised_eur": figure(run.realised_eur),
-        "unrealised_eur": figure(None if net is None else net - run.realised_eur),
+        "realised_eur": figure(realised),
+        "unrealised_eur": figure(None if net is None or realised is None else net - realised),
         "fees_eur": figure(run.fees_eur),
         "fees_elsewhere": {asset: text(amount) for asset, amount in sorted(run.other_fees.items())},
-        "slippage_eur": figure(run.slippage_eur) if run.slippage_bps else None,
+        "slippage_eur": figure(run.slippage_eur),
         "volume_eur": figure(run.volume_eur),
         "moved_eur": figure(run.moved_eur),
         "moves": run.moves,
@@ -60,15 +62,16 @@ def performance(run: Run) -> dict[str, Any]:
         "hold_eur": figure(hold),
         "hold_excess_eur": figure(None if net is None or hold is None else net - hold),
         "drawdown_fraction": figure(run.tally.drawdown) if run.tally and run.tally.equity_samples else None,
-        "days": [_day(number, one) for number, one in sorted(run.days.items())],
+        "days": [_day(number, one, trips) for number, one in sorted(run.days.items())],
         "trips": [
             {
                 "opened_at": int(one.opened_at),
                 "closed_at": int(one.closed_at),
-                "quantity": text(one.quantity),
+                "symbol": one.symbol,
+                "cost_eur": figure(run.in_eur(one.cost_quote)),
                 "pnl_eur": figure(pnl),
             }
-            for one, pnl in run.round_trips[-MOST_TRIPS:]
+            for one, pnl in trips[-MOST_TRIPS:]
         ],
     }
 
@@ -80,12 +83,12 @@ def _hold(run: Run) -> Decimal | None:
     return WIDE.multiply(run.cap_eur, WIDE.divide(run.last_mid, run.first_mid) - 1)
 
 
-def _day(number: int, one: Any) -> dict[str, Any]:
+def _day(number: int, one: Day, trips: Sequence[tuple[RoundTrip, Decimal]]) -> dict[str, Any]:
     net = None if one.first is None or one.last is None else one.last - one.first
     return {
         "day": day(number),
         "net_eur": figure(net),
-        "realised_eur": figure(one.realised),
+        "realised_eur": figure(sum((pnl for trip, pnl in trips if trip.closed_at // DAY_MS == number), ZERO)),
         "fees_eur": figure(one.fees),
         "orders": one.orders,
         "fills": one.fills,

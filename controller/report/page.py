@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from controller.report import words
-from controller.report.drawing.bars import histogram, named_bars
+from controller.report.drawing.bars import Counts, histogram, named_bars
 from controller.report.drawing.curve import Band, Level, Mark, Subject, curve
 from controller.report.drawing.strip import strip
 from controller.report.sealed import Sealed
@@ -103,13 +103,13 @@ def _drawings(document: Mapping[str, Any]) -> dict[str, Markup]:
     drawings = {name: _both(_curve(subject)) for name, subject in subjects.items()}
     drawings["coverage"] = _both(_strip(document["coverage"]))
     drawings["orders"] = _both(_orders(document["orders"]))
-    bins = [(f"≤ {name}" if name != "more" else "more", count) for name, count in document["latency"]["bins"]]
     slipped = [(to, count) for _, to, count in document["slippage"]["bins"]]
-    for name, title, counts, unit in (
-        ("latency", "How long the venue took to answer", bins, "milliseconds from decision to answer"),
-        ("slippage", "Slippage of the fills", slipped, "basis points against the mid price; right is worse"),
+    answered = _answered(document["latency"]["bins"])
+    for name, counts in (
+        ("latency", Counts("How long the venue took to answer", answered, "at most, from decision to answer")),
+        ("slippage", Counts("Slippage of the fills", slipped, "basis points against the mid price; right is worse", edges=True)),
     ):
-        drawings[name] = _both(_histogram(title, counts, unit), HALF)
+        drawings[name] = _both(_histogram(counts), HALF)
     return drawings
 
 
@@ -117,8 +117,14 @@ def _curve(subject: Subject) -> Callable[[int, str], str]:
     return lambda width, css: curve(subject, width, css)
 
 
-def _histogram(title: str, bins: Sequence[tuple[str, int]], unit: str) -> Callable[[int, str], str]:
-    return lambda width, css: histogram(title, bins, unit, width, css)
+def _histogram(counts: Counts) -> Callable[[int, str], str]:
+    return lambda width, css: histogram(counts, width, css)
+
+
+def _answered(bins: Sequence[Sequence[Any]]) -> list[tuple[str, int]]:
+    """The bins up to the last one that holds something, at least the first few."""
+    last = max((place for place, (_, count) in enumerate(bins) if count), default=0)
+    return [(name if name == "more" else words.span(int(name)), count) for name, count in bins[: max(last + 1, 6)]]
 
 
 def _strip(coverage: Mapping[str, Any]) -> Callable[[int, str], str]:

@@ -6,13 +6,15 @@ from collections import Counter
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from controller.core.events import RunMeasured
 from controller.core.lifecycle import Position
 from controller.report.coverage import Coverage
 from controller.report.curve import Curve
-from controller.report.lots import Closed
 from exchange.model import DataSource, Millis
 from exchange.ports import VenueName
 from gates.measure import Tally
+from gates.series import RoundTrip
+from policies.numbers import WIDE
 
 ZERO = Decimal(0)
 DAY_MS = 86_400_000
@@ -32,11 +34,10 @@ class Note:
 
 @dataclass(slots=True)
 class Day:
-    """One day (UTC) of a run. Equity is without deposits and withdrawals; ``realised`` and ``fees`` are in EUR."""
+    """One day (UTC) of a run. Equity is without deposits and withdrawals; ``fees`` are in EUR."""
 
     first: Decimal | None = None
     last: Decimal | None = None
-    realised: Decimal = ZERO
     fees: Decimal = ZERO
     orders: int = 0
     fills: int = 0
@@ -79,14 +80,11 @@ class Run:
     denials: Counter[str] = field(default_factory=Counter)
     latencies: Counter[int] = field(default_factory=Counter)
     slippage_bps: list[Decimal] = field(default_factory=list)
-    slippage_eur: Decimal = ZERO
-    fees_eur: Decimal = ZERO
     other_fees: dict[str, Decimal] = field(default_factory=dict)
     volume_eur: Decimal = ZERO
     fills: int = 0
     maker_fills: int = 0
-    realised_eur: Decimal = ZERO
-    round_trips: list[tuple[Closed, Decimal]] = field(default_factory=list)
+    measured: RunMeasured | None = None
     days: dict[int, Day] = field(default_factory=dict)
     notes: list[Note] = field(default_factory=list)
     notes_dropped: int = 0
@@ -114,6 +112,35 @@ class Run:
             if tally is None or tally.equity_last is None or tally.equity_start is None
             else tally.equity_last - tally.equity_start
         )
+
+    def in_eur(self, amount: Decimal) -> Decimal:
+        """An amount of the quote asset in EUR, at the rate of the run's series."""
+        rate = self.tally.series.quote_per_eur if self.tally is not None else Decimal(1)
+        return WIDE.divide(amount, rate)
+
+    @property
+    def round_trips(self) -> list[tuple[RoundTrip, Decimal]]:
+        """What was bought and sold again, each with its result in EUR, net of fees."""
+        return [(one, self.in_eur(one.pnl_quote)) for one in self.tally.series.round_trips] if self.tally is not None else []
+
+    @property
+    def fees_eur(self) -> Decimal | None:
+        """The fees of the run's fills, ``None`` where one was in an asset whose price is not known."""
+        return self._sum("fees")
+
+    @property
+    def realised_eur(self) -> Decimal | None:
+        """The results of what was sold again, ``None`` as ``fees_eur``."""
+        return self._sum("realised")
+
+    @property
+    def slippage_eur(self) -> Decimal | None:
+        """What the fills cost against the mid price at the decision."""
+        return self.in_eur(self.tally.collected.slippage) if self.tally is not None and self.fills else None
+
+    def _sum(self, name: str) -> Decimal | None:
+        collected = self.tally.collected if self.tally is not None else None
+        return None if collected is None or collected.unvalued_fees else self.in_eur(getattr(collected, name))
 
     def day(self, at: Millis) -> Day:
         """The day of an instant."""

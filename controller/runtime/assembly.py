@@ -14,7 +14,7 @@ from pathlib import Path
 
 from controller.core.causes import Cause
 from controller.core.effects import Alert, AlertKind, CancelAll
-from controller.core.inputs import AlertNoticed, HaltAsked, VenueReported
+from controller.core.inputs import AlertNoticed, HaltAsked
 from controller.core.order_state import OrderState
 from controller.core.state import Ledger
 from controller.journal.port import Journal, JournalHold
@@ -40,6 +40,7 @@ from controller.runtime.loop.writer import Failure, Writer
 from controller.runtime.recovery.recover import Recovered
 from controller.runtime.recovery.snapshot_schedule import SnapshotSchedule
 from controller.runtime.surroundings import PROCESS, Surroundings, Threads
+from controller.runtime.venues import streams
 from controller.runtime.venues.account_checks import Examiner, Findings
 from controller.runtime.venues.attester import AskTestnet, Attester
 from controller.runtime.venues.cancel_all import CancelAllResult, NotEmpty, trades_on
@@ -56,8 +57,8 @@ from controller.runtime.venues.strangers import Strangers
 from controller.runtime.venues.symbol_rules import RulesReader
 from controller.telemetry.alerts import Alerts
 from controller.telemetry.facade import Telemetry
-from exchange.model import Fill, OrderStatus, SymbolRules
-from exchange.ports import Clock, MarketFeed, StreamGap, Venue, VenueName
+from exchange.model import OrderStatus, SymbolRules
+from exchange.ports import Clock, MarketFeed, Venue, VenueName
 from policies.eur import RateSource
 from policies.schema import OnStop, Policy
 
@@ -186,6 +187,7 @@ class Assembly:
             clocks={name: meter.seen for name, meter in self._clock_meters.items()},
             accounts=lambda: {name: one.last for name, one in self._sweepers.items() if one.last is not None},
             testnet=lambda: self._attester.last,
+            streams=partial(streams.lives, parts.feeds, parts.venues),
         )
 
     def _make_threads(self) -> Threads:
@@ -333,7 +335,7 @@ class Assembly:
             work[f"{name} sweeps"] = self._sweepers[name].run
             work[f"{name} clock"] = self._clock_meters[name].run
             work[f"{name} private stream"] = partial(
-                _listen, venue, self.inbox, parts.clock, partial(self._after_gap, name), self._strangers
+                streams.listen, venue, self.inbox, parts.clock, partial(self._after_gap, name), self._strangers
             )
         if self._disk_reserve is not None:
             work["disk reserve"] = self._disk_reserve.run
@@ -444,13 +446,3 @@ def _writer_ended(task: asyncio.Task[None], permits: PermitOffice) -> None:
     if not task.cancelled():
         permits.latch("the writer ended")
         _log.critical("the writer ended: nothing will be placed again in this process", exc_info=task.exception())
-
-
-async def _listen(venue: Venue, inbox: Inbox, clock: Clock, after_gap: Callable[[], None], strangers: Strangers) -> None:
-    async for event in venue.events():
-        if isinstance(event, StreamGap):
-            after_gap()
-        else:
-            if not isinstance(event, Fill):
-                strangers.streamed(venue.name, event)
-            inbox.fact(VenueReported(venue.name, event), clock.monotonic_ns())

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import groupby
+from pathlib import Path
 
 from controller.core import inputs as i
 from controller.core.event_codec import encode
 from controller.core.events import CommandAccepted
 from controller.journal.chain import Entry, Head, Record, genesis_hash, seal_all
+from controller.journal.export import FORMAT, LINES, MANIFEST, Manifest
+from controller.journal.merkle import MerkleTree
 from controller.report.collect import Collector
 from controller.report.document import document
 from controller.report.sealed import Sealed, seal
 from exchange.model import OrderStatus, Side
 from exchange.ports import Rejected
+from policies import canonical
 from policies.authority import Verb
 from policies.stage import Stage
 from tests.support.desk import D, Desk
@@ -39,6 +44,23 @@ def report_of(entries: list[Entry], command_id: str = "") -> Sealed:
         if command_id and signed and signed[-1].accepted.command_id == command_id:
             return seal(document(collector.found, signed[-1]))
     return seal(document(collector.found))
+
+
+def write_export(entries: list[Entry], directory: Path) -> Path:
+    """The entries as an export."""
+    data = b"".join(map(_line, entries))
+    tree = MerkleTree()
+    for entry in entries:
+        tree.append(entry.hash)
+    lines = f"sha256:{hashlib.sha256(data).hexdigest()}"
+    manifest = Manifest(FORMAT, "desk", len(entries), entries[-1].hash, tree.root().hex(), lines)
+    (directory / LINES).write_bytes(data)
+    (directory / MANIFEST).write_bytes(canonical.encode(asdict(manifest)))
+    return directory
+
+
+def _line(entry: Entry) -> bytes:
+    return canonical.encode(entry._asdict() | {"body": canonical.decode(entry.body)}) + b"\n"
 
 
 def busy_desk(steps: int = 700, seed: int = 7) -> Desk:

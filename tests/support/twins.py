@@ -126,7 +126,7 @@ class Twins:
             due = started + (record.at - first) / 1000
             if due > self.loop.time():
                 await asyncio.sleep(due - self.loop.time())
-            self._tell(self.engine.feed(record))
+            self.happens(self.engine.feed(record))
             self.feed.play(record)
 
     # The bot
@@ -191,13 +191,14 @@ class Twins:
         outcome = self.engine.place(_ACCOUNT, intent, self.clock.now())
         assert isinstance(outcome, Accepted)
         self.batch(e.OrderAcked(client_id=intent.client_id, order_id=outcome.order.report.order_id))
-        self._tell(outcome.events)
+        self.happens(outcome.events)
 
     def _cancelled(self, name: str) -> None:
         outcome = self.engine.cancel(_ACCOUNT, SYMBOL, self.clock.now(), client_id=name)
-        self._tell(getattr(outcome, "events", ()))
+        self.happens(getattr(outcome, "events", ()))
 
-    def _tell(self, events: Sequence[object]) -> None:
+    def happens(self, events: Sequence[object]) -> None:
+        """Journal what the real venue did."""
         for event in events:
             if isinstance(event, Filled):
                 one = event.fill

@@ -72,8 +72,7 @@ def check_variant(state: State, policy: Policy, verb: Verb, target: Position) ->
         raise Refused(
             f"{count.used} releases began a validation, and the policy declares {count.declared}",
             code="variants-used",
-            remedy="Declare how many releases you try in `performance.variants`, then sign the policy: "
-            "`gatehouse set-policy policy.toml --key KEY --reason WHY`.",
+            remedy="Declare more in `performance.variants` and sign it: `gatehouse set-policy policy.toml --key KEY --reason WHY`.",
         )
 
 

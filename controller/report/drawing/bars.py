@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 
 from controller.report.drawing.scale import CHARACTER, drawing, label, value_ticks
@@ -11,8 +12,19 @@ from controller.report.words import counted
 _RIGHT, _TOP, _BOTTOM = 14, 12, 40
 
 
-def histogram(title: str, bins: Sequence[tuple[str, int]], unit: str, width: int, css: str, height: int = 210) -> str:
-    """Bars beside each other. Each bin has the label of its right edge, and the unit stands below the axis."""
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What a histogram shows: the name and the count of each bin. ``edges``: a name is that of the right edge."""
+
+    title: str
+    bins: Sequence[tuple[str, int]]
+    unit: str
+    edges: bool = False
+
+
+def histogram(counts: Counts, width: int, css: str, height: int = 210) -> str:
+    """Bars beside each other, with the unit below the axis."""
+    bins = counts.bins
     if not any(count for _, count in bins):
         return ""
     most: int = max(count for _, count in bins)
@@ -32,12 +44,12 @@ def histogram(title: str, bins: Sequence[tuple[str, int]], unit: str, width: int
             f'<rect class="bar" x="{x + 1}" y="{floor - tall}" width="{max(1, end - x - 2)}" height="{tall}">'
             f"<title>{count}</title></rect>"
         )
-        half = len(name) * CHARACTER / 2
-        if end - half >= free and end + half <= width:
-            parts.append(label(end, floor + 16, name, "middle"))
-            free = end + half + 8
-    parts.append(label(left + span // 2, height - 4, unit, "middle"))
-    return drawing(width, height, css, title, "".join(parts))
+        half, middle = len(name) * CHARACTER / 2, end if counts.edges else (x + end) // 2
+        if middle - half >= free and middle + half <= width:
+            parts.append(label(middle, floor + 16, name, "middle"))
+            free = middle + half + 8
+    parts.append(label(left + span // 2, height - 4, counts.unit, "middle"))
+    return drawing(width, height, css, counts.title, "".join(parts))
 
 
 def named_bars(title: str, rows: Sequence[tuple[str, int, str]], width: int, css: str) -> str:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,8 +17,9 @@ from controller.authority.roster import parse_roster_json
 from controller.authority.verify import verify
 from controller.core.event_codec import decode
 from controller.core.events import CommandAccepted
-from controller.journal.chain import entry_hash
+from controller.journal.chain import Entry, entry_hash
 from controller.report.offline.damage import require_canonical, require_fields
+from controller.report.offline.suspect import changed_content
 from exchange.errors import GatehouseError, IntegrityError
 from exchange.model import Millis
 from gates.engine import reevaluate
@@ -25,6 +27,8 @@ from policies import canonical
 
 FORMAT = "gatehouse-evidence-v1"
 MOST_BYTES = 16 << 20
+_HASH = re.compile(r"sha256:[0-9a-f]{64}")
+_FIELDS = {"format": str, "entry": dict, "policy": str, "roster": str}
 _REMEDY = "Write the bundle again with `gatehouse report --command ID`, and find out what changed the file."
 
 
@@ -48,8 +52,7 @@ def check_bundle(data: bytes) -> Bundle:
     Raises:
         IntegrityError: ``bundle-broken``, naming the part that is wrong and what it has to be.
     """
-    document = require_canonical("the bundle", data, MOST_BYTES, _broken)
-    require_fields("the bundle", document, {"format": str, "entry": dict, "policy": str, "roster": str}, _broken)
+    document = require_canonical("the bundle", data, MOST_BYTES, _broken, _FIELDS)
     if document["format"] != FORMAT:
         raise _broken(f"field format is {document['format']!r}, expected {FORMAT!r}")
     return check_command(document)
@@ -61,16 +64,19 @@ def check_command(part: Mapping[str, Any]) -> Bundle:
     kinds = {"seq": int, "epoch": int, "at": int, "kind": str, "body": str, "prev": str, "hash": str}
     require_fields("the bundle", entry, kinds, _broken, "entry.")
     seq = entry["seq"]
+    for name in ("prev", "hash"):
+        # An upper case digit would give the same bytes to the hash.
+        if not _HASH.fullmatch(entry[name]):
+            raise _broken(f"entry {seq}: field entry.{name} is {entry[name][:80]!r}, expected sha256: and 64 digits of 0-9 and a-f")
+    body = entry["body"].encode()
+    one = Entry(seq, entry["epoch"], Millis(entry["at"]), entry["kind"], body, entry["prev"], entry["hash"])
     try:
-        body = entry["body"].encode()
-        found = entry_hash(**{name: entry[name] for name in ("seq", "epoch", "at", "kind", "prev")}, body=body)
+        found = entry_hash(seq=seq, epoch=one.epoch, at=one.at, kind=one.kind, body=body, prev=one.prev)
     except (ValueError, struct.error) as error:
-        raise _broken(f"entry {seq} has a field that no entry can have: {error}") from None
-    if found != entry["hash"]:
-        raise _broken(
-            f"entry {seq}: field entry.hash is {entry['hash']}, and seq, epoch, at, kind, body and prev give {found}: "
-            "one of them changed"
-        )
+        raise _broken(f"entry {seq}: field entry.prev, seq, epoch or at has a value that no entry can have: {error}") from None
+    if found != one.hash:
+        all_of_it = f"field entry.hash is {one.hash}, and the other fields of the entry give {found}: one of them changed"
+        raise _broken(f"entry {seq}: {changed_content(one, one.epoch) or all_of_it}")
     try:
         accepted = decode(entry["kind"], body)
         if not isinstance(accepted, CommandAccepted):

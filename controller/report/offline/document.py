@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from controller.report.document import FORMAT
 from controller.report.offline.bundle import check_command
-from controller.report.offline.damage import require_canonical, require_fields
+from controller.report.offline.damage import field_at, flipped_bit, require_canonical, require_fields
 from controller.report.sealed import MOST_BYTES, Sealed, digest_of
 from exchange.errors import IntegrityError
 from policies import canonical
@@ -20,6 +21,7 @@ PARTS: Mapping[str, type] = {
     "format": str,
 }
 _EITHER = ("halt", "command")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _REMEDY = "Write the report again with `gatehouse report`, and find out what changed the file."
 
 
@@ -42,17 +44,15 @@ def open_report(data: bytes) -> Opened:
     Raises:
         IntegrityError: ``report-damaged``, naming the part that changed and the digest that was expected.
     """
-    value = require_canonical("the report", data, MOST_BYTES, broken)
-    seal = value.pop("seal", None) if isinstance(value, dict) else None
-    either = {name: value.pop(name, 0) for name in _EITHER} if isinstance(value, dict) else {}
-    require_fields("the report", value, PARTS, broken)
+    value = require_canonical("the report", data, MOST_BYTES, broken, {**PARTS, **dict.fromkeys(_EITHER, object), "seal": dict})
+    seal = value.pop("seal")
+    require_fields("the report", seal, {"digest": str, "parts": dict}, broken, "seal.")
     if value["format"] != FORMAT:
         raise broken(f"field format is {value['format']!r}, expected {FORMAT!r}")
-    for name, one in either.items():
-        if one is not None and not isinstance(one, dict):
-            raise broken(f"field {name} is missing or is not an object")
-    require_fields("the report", seal, {"digest": str, "parts": dict}, broken, "seal.")
-    document = {**value, **either}
+    for name in _EITHER:
+        if value[name] is not None and not isinstance(value[name], dict):
+            raise broken(f"field {name} is {str(value[name])[:60]!r}, expected an object or null")
+    document: dict[str, Any] = value
     sealed = _unbroken(document, seal)
     if document["command"] is not None:
         check_command(document["command"])
@@ -67,10 +67,21 @@ def _unbroken(document: Mapping[str, Any], seal: Any) -> Sealed:
     if not whole and digest_of(parts) == seal["digest"]:
         raise broken(f"field seal.parts.{wrong[0]} is {listed.get(wrong[0])}, expected {parts.get(wrong[0])}")
     if wrong:
-        raise broken(f"part {wrong[0]} changed: its digest is {parts.get(wrong[0])}, expected {listed.get(wrong[0])}")
+        raise broken(f"part {wrong[0]} changed: {_changed(document, wrong[0], parts.get(wrong[0]), str(listed.get(wrong[0])))}")
     if not whole:
         raise broken(f"field seal.digest is {seal['digest']}, expected {digest_of(parts)}")
     return Sealed(document, parts, seal["digest"])
+
+
+def _changed(document: Mapping[str, Any], name: str, found: str | None, expected: str) -> str:
+    """The bit that changed in a part, or else its two digests."""
+    data = canonical.encode(document.get(name))
+    flipped = flipped_bit(data, bytes.fromhex(expected[7:])) if _DIGEST.fullmatch(expected) else None
+    if flipped is None:
+        return f"its digest is {found}, expected {expected}"
+    place, right = flipped
+    field = ".".join(one for one in (name, field_at(data[:place].decode(errors="replace"))) if one)
+    return f"field {field} has {chr(data[place])!r}, expected {right!r}"
 
 
 def compare(report: Sealed, computed: Sealed) -> None:

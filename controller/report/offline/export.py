@@ -17,9 +17,11 @@ from controller.journal.chain import ChainWalk, Entry, genesis_hash, row_of
 from controller.journal.checkpoint import Anchor, CheckpointWalk
 from controller.journal.export import FORMAT, LINES, MANIFEST, Manifest, entry_in
 from controller.journal.merkle import MerkleTree
-from controller.report.offline.damage import require_canonical, require_fields
+from controller.report.offline.damage import require_canonical
 from controller.report.offline.suspect import changed_field
 from exchange.errors import GatehouseError, IntegrityError
+from exchange.model import Millis
+from policies import canonical
 
 _MOST_MANIFEST, _MOST_LINE = 1 << 16, 4 << 20
 _FIELDS = {"format": str, "controller_id": str, "entries": int, "head": str, "merkle_root": str, "lines_digest": str}
@@ -69,8 +71,7 @@ def _manifest(directory: Path) -> Manifest:
         data = (directory / MANIFEST).read_bytes()
     except OSError as error:
         raise _damaged(f"{directory} contains no {MANIFEST} of an export: {error.strerror}") from error
-    value = require_canonical(MANIFEST, data, _MOST_MANIFEST, _damaged)
-    require_fields(MANIFEST, value, _FIELDS, _damaged)
+    value = require_canonical(MANIFEST, data, _MOST_MANIFEST, _damaged, _FIELDS)
     manifest = Manifest(**value)
     if manifest.format != FORMAT:
         raise _damaged(f"{MANIFEST}: field format is {manifest.format!r}, expected {FORMAT!r}")
@@ -140,13 +141,9 @@ class _Walk:
         what = f"entry {number} (line {number} of {LINES})"
         if not line.endswith(b"\n"):
             raise _damaged(f"{what}: its last byte is {line[-1:]!r}, expected a line feed")
-        value = require_canonical(what, line[:-1], _MOST_LINE, _damaged)
-        require_fields(what, value, _ENTRY, _damaged)
-        before = self.chain.head
-        try:
-            entry = entry_in(line)
-        except IntegrityError as error:
-            raise _damaged(f"{what}: {error.message}") from None
+        value = require_canonical(what, line[:-1], _MOST_LINE, _damaged, _ENTRY)
+        before, body = self.chain.head, canonical.encode(value["body"])
+        entry = Entry(value["seq"], value["epoch"], Millis(value["at"]), value["kind"], body, value["prev"], value["hash"])
         if self.chain.step(entry) is not None:
             found = changed_field(entry, number, before.hash, before.epoch, self._confirmed(following))
             raise _damaged(f"{what}: {found}")

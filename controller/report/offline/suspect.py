@@ -6,15 +6,15 @@ gives the hash is the one that was written. Nothing is repaired; the search only
 
 from __future__ import annotations
 
-import hashlib
+import re
 import struct
 from collections.abc import Iterator
 
 from controller.core.event_codec import KINDS
-from controller.journal.chain import Entry, entry_hash, entry_hash_of
-from controller.report.offline.damage import field_at
+from controller.journal.chain import Entry, entry_hash, entry_hasher
+from controller.report.offline.damage import field_at, flipped_bit
 
-_MOST_TRIED = 80_000
+_HASH = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 def changed_field(entry: Entry, seq: int, prev: str, epoch: int, confirmed: str) -> str:
@@ -29,7 +29,7 @@ def changed_field(entry: Entry, seq: int, prev: str, epoch: int, confirmed: str)
     found = _hash(entry)
     if confirmed == found:
         return f"field hash is {entry.hash}, expected {found}"
-    return _content(entry, epoch) or (
+    return changed_content(entry, epoch) or (
         f"field epoch, at, kind or body changed: together they give the hash {found}, expected {entry.hash}"
     )
 
@@ -45,12 +45,8 @@ def _hash(entry: Entry) -> str:
         return ""
 
 
-def _with_body(entry: Entry, digest: bytes) -> str:
-    return entry_hash_of(seq=entry.seq, epoch=entry.epoch, at=entry.at, kind=entry.kind, body_digest=digest, prev=entry.prev)
-
-
-def _content(entry: Entry, epoch: int) -> str:
-    """The one field that, changed in one place, gives the hash again; empty if there is none."""
+def changed_content(entry: Entry, epoch: int) -> str:
+    """The one field that, changed in one place, gives the hash again; empty if there is none. ``epoch`` is the likely one."""
     for one in _numbers(entry.epoch, epoch):
         if _hash(entry._replace(epoch=one)) == entry.hash:
             return f"field epoch is {entry.epoch}, expected {one}"
@@ -60,7 +56,7 @@ def _content(entry: Entry, epoch: int) -> str:
     for kind in KINDS:
         if _hash(entry._replace(kind=kind)) == entry.hash:
             return f"field kind is {entry.kind}, expected {kind}"
-    return _body(entry)
+    return _body(entry) if _HASH.fullmatch(entry.hash) else ""
 
 
 def _numbers(found: int, likely: int) -> Iterator[int]:
@@ -75,18 +71,17 @@ def _numbers(found: int, likely: int) -> Iterator[int]:
 
 
 def _body(entry: Entry) -> str:
-    """A single changed bit in the body."""
-    body = entry.body
-    if len(body) * 8 > _MOST_TRIED:
+    """The one bit that changed in the body."""
+    fields = entry_hasher(seq=entry.seq, epoch=entry.epoch, at=entry.at, kind=entry.kind, prev=entry.prev)
+
+    def whole(digest: bytes) -> bytes:
+        hasher = fields.copy()
+        hasher.update(digest)
+        return hasher.digest()
+
+    found = flipped_bit(entry.body, bytes.fromhex(entry.hash[7:]), whole)
+    if found is None:
         return ""
-    started = hashlib.sha256()
-    for place, byte in enumerate(body):
-        rest = body[place + 1 :]
-        for bit in range(8):
-            tried = started.copy()
-            tried.update(bytes((byte ^ (1 << bit),)) + rest)
-            if _with_body(entry, tried.digest()) == entry.hash:
-                field, right = field_at(body[:place].decode(errors="replace")), chr(byte ^ (1 << bit))
-                return f"field body.{field} has {chr(byte)!r} at byte {place + 1} of the body, expected {right!r}"
-        started.update(body[place : place + 1])
-    return ""
+    place, right = found
+    field = field_at(entry.body[:place].decode(errors="replace"))
+    return f"field body.{field} has {chr(entry.body[place])!r} at byte {place + 1} of the body, expected {right!r}"

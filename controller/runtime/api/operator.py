@@ -35,6 +35,7 @@ from controller.journal.port import Journal, LeasedJournal
 from controller.runtime.api import views
 from controller.runtime.api.reads import Reads
 from controller.runtime.api.refusals import Refusals
+from controller.runtime.api.runs import with_outlooks
 from controller.runtime.api.shown import ShownEvidence
 from controller.runtime.followers.checkpoints import TargetStatus
 from controller.runtime.followers.heartbeat import Heartbeat
@@ -117,16 +118,13 @@ class Operator(Reads):
         """The gates of the next edges up, evaluated now."""
         state, now, seen = self._writer.seen, self._now(), self._markets.measured_now()
         policy = _deployed(state)
-        return [
-            views.gate_view(
-                evidence.judge(state, policy, gate, now),
-                verb,
-                state.position,
-                target,
-                landing.facts(state, policy, verb, target, seen, now),
-            ).model_copy(update={"declared": declared.lines(state, policy, gate)})
-            for verb, target, gate in evidence.gated_moves(state)
-        ]
+        shown = []
+        for verb, target, gate in evidence.gated_moves(state):
+            result = evidence.judge(state, policy, gate, now)
+            facts = landing.facts(state, policy, verb, target, seen, now)
+            view = with_outlooks(views.gate_view(result, verb, state.position, target, facts), result, state, now)
+            shown.append(view.model_copy(update={"declared": declared.lines(state, policy, gate)}))
+        return shown
 
     async def journal(self, after: int, limit: int) -> Sequence[EntryView]:
         """Entries after a sequence number, in order."""

@@ -10,6 +10,7 @@ order that is filled waits a minute for its copy; one that ended otherwise ends 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -27,7 +28,7 @@ from exchange.matching.resting import FillModel
 from exchange.matching.shadow import ShadowMarket
 from exchange.model import Millis, OrderIntent, OrderStatus, SymbolRules
 from exchange.orders import WORKING
-from exchange.ports import NOT_SENT, Clock, FollowedFeed, VenueName
+from exchange.ports import NOT_SENT, Clock, FeedEvent, FollowedFeed, VenueName
 from policies.numbers import WIDE
 from policies.stage import LIVE_STAGES
 
@@ -37,6 +38,7 @@ PATIENCE_NS = 60_000_000_000
 MISSED_MOST = 10
 """So many real orders in a row without a comparison call a person."""
 
+_log = logging.getLogger(__name__)
 _MS = 1_000_000
 _LOOK_EVERY_S = 1.0
 
@@ -84,6 +86,7 @@ class Shadows:
         notify: Callable[[Alert], object],
     ) -> None:
         self._market = ShadowMarket(feed, rules, clock, model, on_fill=self._filled, on_lost=self._lost)
+        feed.follow(self._on_feed)
         self._latency = latency
         self._inbox = inbox
         self._clock = clock
@@ -119,6 +122,14 @@ class Shadows:
             with suppress(TimeoutError):
                 async with asyncio.timeout(min(max(wait, 0), _LOOK_EVERY_S)):
                     await self._wake.wait()
+
+    def _on_feed(self, event: FeedEvent) -> None:
+        # The feed serves the real orders too, so nothing that fails here may reach it.
+        try:
+            self._market.on_event(event)
+        except Exception:
+            _log.exception("the simulation of the real orders in %s failed", event.symbol)
+            self._market.lose(event.symbol, "the simulation itself failed; the controller's log has the error")
 
     def _begin(self, event: e.OrderAdmitted, at: Millis, batch: CommittedBatch) -> None:
         intent = OrderIntent(
@@ -161,9 +172,15 @@ class Shadows:
         pair = self._pairs.get(client_id)
         if pair is None:
             return
-        self._put(replace(pair, arrived=True))
-        if why := self._market.place(pair.intent):
+        try:
+            why = self._market.place(pair.intent)
+        except Exception as error:
+            _log.exception("a real order could not be simulated")
+            why = f"the simulation itself failed: {type(error).__name__}"
+        if why:
             self._miss(pair, why)
+        else:
+            self._put(replace(self._pairs[client_id], arrived=True))
 
     def _filled(self, client_id: str) -> None:
         pair = self._pairs.get(client_id)

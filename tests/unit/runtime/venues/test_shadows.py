@@ -11,6 +11,7 @@ import pytest
 from controller.core import events as e
 from controller.core.inputs import ShadowEnded
 from controller.runtime.venues.shadows import MISSED_MOST
+from exchange.matching.engine import Engine
 from exchange.matching.resting import FillModel
 from exchange.model import OrderStatus, OrderType, Side
 from exchange.ports import NOT_SENT
@@ -104,8 +105,31 @@ def test_a_slower_real_venue_is_measured() -> None:
     assert late.low < -400 < late.high
 
 
-def test_a_copy_rests_on_after_its_order_filled() -> None:
-    # The real order joins the front of the queue only after its latency; its copy may wait longer, and is waited for.
+def test_a_copy_of_a_filled_order_is_waited_for_a_minute() -> None:
+    # The prices fall at the real venue alone, so only the real order fills.
+    async def work(twins: Twins) -> list[list[ShadowEnded]]:
+        playing = asyncio.create_task(twins.play(RECORDS))
+        await asyncio.sleep(2)
+        quote = twins.feed.quote(SYMBOL)
+        assert quote is not None
+        name = twins.order(Side.BUY, OrderType.LIMIT, quote.bid - 200)
+        await asyncio.sleep(1)
+        twins.happens(twins.engine.shift_prices(SYMBOL, D("0.98"), twins.clock.now()))
+        assert twins.orders[name].status is OrderStatus.FILLED
+        await asyncio.sleep(50)
+        early = await twins.reports()
+        await asyncio.sleep(20)
+        found = [early, await twins.reports()]
+        playing.cancel()
+        return found
+
+    early, (late,) = with_twins(work)
+    assert early == []
+    assert (late.filled, late.price, late.fill_ms) == (False, None, None)
+    assert late.real_fill_ms is not None
+
+
+def test_the_copy_of_a_taker_takes_as_well() -> None:
     async def work(twins: Twins) -> list[ShadowEnded]:
         playing = asyncio.create_task(twins.play(RECORDS))
         await asyncio.sleep(2)
@@ -146,6 +170,48 @@ def test_a_broken_feed_loses_what_rests_and_tells_people() -> None:
     assert "could not be compared" in alert.title
     assert "its stream was lost" in alert.detail
     assert all(one.status is OrderStatus.CANCELED for one in twins.orders.values())
+
+
+@pytest.mark.parametrize("broken", ["place", "feed"])
+def test_a_simulation_that_fails_touches_nothing_else(broken: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work(twins: Twins) -> Twins:
+        playing = asyncio.create_task(twins.play(RECORDS))
+        await asyncio.sleep(2)
+        quote = twins.feed.quote(SYMBOL)
+        assert quote is not None
+        for _ in range(MISSED_MOST):
+            twins.order(Side.BUY, OrderType.LIMIT, quote.bid - 500)
+        if broken == "feed":
+            await asyncio.sleep(1)
+        monkeypatch.setattr(Engine, broken, _fails)
+        await asyncio.sleep(0.2)
+        monkeypatch.undo()
+        await asyncio.sleep(3)
+        assert not playing.done()
+        for name in tuple(twins.open):
+            twins.cancel(name)
+        await asyncio.sleep(1)
+        assert await twins.reports() == []
+        playing.cancel()
+        return twins
+
+    real = {name: getattr(Engine, name) for name in ("place", "feed")}
+
+    def _fails(engine: Engine, *arguments: Any, **named: Any) -> Any:
+        if engine is twins_engine[0]:
+            return real[broken](engine, *arguments, **named)
+        raise ZeroDivisionError("a defect")
+
+    twins_engine: list[Engine] = []
+
+    async def remembered(twins: Twins) -> Twins:
+        twins_engine.append(twins.engine)
+        return await work(twins)
+
+    twins = with_twins(remembered)
+    (alert,) = twins.alerts
+    assert "the simulation itself failed" in alert.detail
+    assert len(twins.orders) == MISSED_MOST
 
 
 def test_an_order_that_never_left_has_no_pair() -> None:
