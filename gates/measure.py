@@ -14,6 +14,7 @@ from gates.collecting import Collected, Ended, Trade, Watched
 from gates.metric import DETAIL_MOST, Attestation, Metric
 from gates.series import RunSeries
 from gates.statistics import ratio_down, ratio_up, upper_bound
+from gates.streams import Streams
 from policies.guards import drawdown_fraction
 from policies.numbers import GRID, WIDE, rounded_down, rounded_up
 from policies.rules import METRICS, MetricName
@@ -24,6 +25,9 @@ DAY_MS = 86_400_000
 SAMPLE_SPAN_MAX_MS = 5_000
 """The longest time before it that one sample covers. When the loop stood still for longer, no one knows what happened."""
 
+UNSAMPLED = "nothing was measured: the controller was not running, or it stood still"
+"""What began a gap without a sample."""
+
 
 @dataclass(frozen=True)
 class Tally:
@@ -32,6 +36,8 @@ class Tally:
     Money is EUR; ``cap_eur`` is the stage's cap; ``gap_ms`` is the gap still open at ``last_at``. ``attested_ms`` is the part of
     ``covered_ms`` that the testnet's own signature vouches for. ``midnights`` are those of UTC in covered time. ``form_rejects``
     are rejects for the form of an order, ``cancels_too_late`` orders that filled completely after they were to be cancelled.
+    ``gap_why`` says what began the open gap, and ``longest_gap_why`` what began the longest one, which ended at
+    ``longest_gap_at`` or lasts since then.
     """
 
     source: DataSource
@@ -71,6 +77,10 @@ class Tally:
     looks: int = 0
     series: RunSeries = RunSeries(Millis(0), Decimal(0), Decimal(1))
     collected: Collected = Collected()
+    gap_why: str = ""
+    longest_gap_why: str = ""
+    longest_gap_at: Millis = Millis(0)
+    streams: Streams = Streams()
 
     @classmethod
     def begin(
@@ -183,6 +193,7 @@ class Tally:
         oldest_unknown_ms: int,
         count: int = 1,
         mid: Decimal | None = None,
+        why: str = "",
     ) -> Tally:
         """Record a sample at ``at``. It covers the last ``interval_ms``, at most ``SAMPLE_SPAN_MAX_MS``, since the sample before.
 
@@ -191,14 +202,16 @@ class Tally:
         Time before that, for example while the controller was down, is a gap. Time without a known equity is a gap too. After a
         clock was set back, no time passes until it has caught up. ``unknown_open`` and ``oldest_unknown_ms`` describe the orders
         whose outcome is not known now. ``attested``: the testnet's own signature vouches for this time. ``mid`` is the mid price of
-        the first symbol.
+        the first symbol. ``why`` says why this time is not covered.
         """
         equity = equity_eur if equity_eur is not None and equity_eur.is_finite() else None
         elapsed = max(at - self.last_at, 0)
         spanned = max(min(interval_ms, elapsed, SAMPLE_SPAN_MAX_MS * count), 0)
         counts = covered and equity is not None
         gap = self.gap_ms + elapsed - spanned
-        longest = max(self.longest_gap_ms, gap if counts else gap + spanned)
+        gap_why = self.gap_why or (UNSAMPLED if counts or elapsed - spanned > spanned else why)
+        this_gap = gap if counts else gap + spanned
+        is_longest = this_gap > self.longest_gap_ms
         series, collected = collecting.sampled(
             self.series, self.collected, last_at=self.last_at, at=at, before=self.equity_last, equity=equity, mid=mid
         )
@@ -213,7 +226,10 @@ class Tally:
             covered_ms=self.covered_ms + (spanned if counts else 0),
             attested_ms=self.attested_ms + (spanned if counts and attested else 0),
             gap_ms=0 if counts else gap + spanned,
-            longest_gap_ms=longest,
+            longest_gap_ms=max(self.longest_gap_ms, this_gap),
+            gap_why="" if counts else gap_why,
+            longest_gap_why=gap_why if is_longest else self.longest_gap_why,
+            longest_gap_at=at if is_longest else self.longest_gap_at,
             unknown_open=unknown_open,
             longest_unknown_ms=max(self.longest_unknown_ms, oldest_unknown_ms),
         )
@@ -272,6 +288,9 @@ def metrics(tally: Tally, environment: Environment, attestation: Attestation | N
         MetricName.SOFT_BREACHES: (tally.soft_breaches, tally.samples),
         MetricName.FORM_REJECTS: (tally.form_rejects, tally.orders),
         MetricName.CANCEL_TOO_LATE_RATIO: (ratio_up(tally.cancels_too_late, tally.cancels), tally.cancels),
+        MetricName.STREAM_ROTATIONS: (tally.streams.rotations, len(tally.streams.runs)),
+        MetricName.LISTEN_KEY_RENEWALS: (tally.streams.renewals, len(tally.streams.runs)),
+        MetricName.LONGEST_ROTATION_GAP_MS: (tally.streams.rotation_gap_ms, sum(one.rotations for one in tally.streams.runs)),
     }
     measured |= _costs(tally)
     return tuple(

@@ -274,11 +274,13 @@ METRICS: Mapping[MetricName, MetricSpec] = MappingProxyType(
         MetricName.DRILLS_IN_RUN: MetricSpec(Unit.COUNT, "kinds of drills that passed during the run", accumulates=True),
         MetricName.SOFT_BREACHES: MetricSpec(Unit.COUNT, "breaches of a guard at CANCEL_ALL during the run"),
         MetricName.STREAM_ROTATIONS: MetricSpec(
-            Unit.COUNT, "planned reconnections of the market and account streams", accumulates=True
+            Unit.COUNT, "replacements of a connection before its 24 hours that every stream of the venue survived", accumulates=True
         ),
-        MetricName.LISTEN_KEY_RENEWALS: MetricSpec(Unit.COUNT, "renewals of the key of the account stream", accumulates=True),
+        MetricName.LISTEN_KEY_RENEWALS: MetricSpec(
+            Unit.COUNT, "renewals of its listen key that the account stream survived", accumulates=True
+        ),
         MetricName.LONGEST_ROTATION_GAP_MS: MetricSpec(
-            Unit.MILLISECONDS, "the longest time without messages around a planned reconnection of a stream"
+            Unit.MILLISECONDS, "the longest time around a rotation in which a stream was not subscribed or its book not in step"
         ),
         MetricName.ORDER_TESTS: MetricSpec(
             Unit.COUNT, "orders of the run that the real venue was asked about with `order/test`", accumulates=True

@@ -203,7 +203,11 @@ class EvidenceSealed(Event):
 
 
 class StageChanged(Event):
-    """The deployment moved. ``cause`` is an operator's verb or an automatic cause (``controller.core.causes``)."""
+    """The deployment moved. ``cause`` is an operator's verb or an automatic cause (``controller.core.causes``).
+
+    ``lost_ms`` is the covered time of the run that ended with it, or with what caused it, where it does not lead up: it no longer
+    counts.
+    """
 
     from_stage: Stage
     from_step: int
@@ -212,6 +216,7 @@ class StageChanged(Event):
     cause: Cause
     reason: str
     command_id: str
+    lost_ms: int = 0
 
 
 # Guards
@@ -825,3 +830,31 @@ class ValidationRevoked(Event):
     """What was validated does not hold any more, and why. The deployment steps down to TESTNET_VALIDATING and validates again."""
 
     reason: str
+
+
+# Streams
+
+
+class StreamTotals(BaseModel):
+    """One stream of a venue in the present run, as ``gates.streams.StreamRun`` describes it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    upto: int
+    rotations: int = 0
+    renewals: int = 0
+    gaps: int = 0
+    down_ms: int = 0
+    longest_gap_ms: int = 0
+    longest_gap_why: str = ""
+    rotation_gap_ms: int | None = None
+    down_since: int | None = None
+    down_why: str = ""
+
+
+class StreamsObserved(Event):
+    """What happened to the streams of the venue in use since the run began. It is written when something did, minutes apart."""
+
+    venue: VenueName
+    streams: tuple[StreamTotals, ...]

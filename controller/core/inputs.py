@@ -28,11 +28,12 @@ from exchange.model import (
 )
 from exchange.ports import CancelOutcome, PlaceOutcome, VenueName
 from exchange.statement import Refused, Statement
+from exchange.stream_life import StreamLife
+from gates.computed import Statistic
 from policies.authority import Verb
 from policies.eur import RateSource
 from policies.guards import ClockOffset, Measured
 from policies.limit_types import Deny
-from policies.rules import MetricName
 from policies.silence import Heard
 from policies.stage import Environment
 
@@ -239,6 +240,7 @@ class Tick:
     ``clock_offset_ms`` is per venue, and at most ``clock_uncertainty_ms`` from the truth; a venue whose clock was not measured
     lately has none. ``clock_good`` is the last measurement by which the guard could judge, however old. ``bots`` says when
     each bot was last heard. ``accounts`` has the last reading of each account, ``testnet`` the testnet's last statement.
+    ``streams`` are those of the market and of the account of each venue, as far as it has any.
     """
 
     markets: Mapping[VenueName, Market]
@@ -248,6 +250,7 @@ class Tick:
     clock_good: Mapping[VenueName, Measured[ClockOffset]] = field(default_factory=dict)
     accounts: Mapping[VenueName, AccountRead] = field(default_factory=dict)
     testnet: Asked | None = None
+    streams: Mapping[VenueName, tuple[StreamLife, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -400,15 +403,6 @@ class ShadowEnded:
     real_fill_ms: int | None
 
 
-class Computed:
-    """One statistic of a run: ``gates.performance.Measurement`` without the module that computes it."""
-
-    name: MetricName
-    value: Decimal | None
-    samples: int
-    detail: str
-
-
 @dataclass(frozen=True, slots=True)
 class StatisticsComputed:
     """The statistics of a run were computed from the state at entry ``as_of_seq``. Fields as in ``RunMeasured``."""
@@ -418,7 +412,7 @@ class StatisticsComputed:
     as_of: Millis
     covered_ms: int
     series_digest: str
-    figures: tuple[Computed, ...]
+    figures: tuple[Statistic, ...]
     error: str = ""
 
 

@@ -21,6 +21,7 @@ from controller.core.our_books import OurBooks
 from exchange.model import DataSource, Millis
 from exchange.ports import VenueName
 from gates.bias import ShadowTally
+from gates.computed import Statistic
 from gates.measure import Tally
 from gates.parity import OrderTestTally
 from gates.series import Column
@@ -29,7 +30,6 @@ from policies.authority import Verb
 from policies.drills import DrillKind
 from policies.eur import NO_RATES, Rates
 from policies.guards import GuardName, Level
-from policies.rules import MetricName
 from policies.schema import Policy
 from policies.stage import LIVE_STAGES, Environment, Mode, Stage
 
@@ -303,6 +303,17 @@ class FlattenRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class LostRun:
+    """A run that was begun anew before it led up: where it was, what it had covered and sent, and why it no longer counts."""
+
+    at: Millis
+    position: Position
+    covered_ms: int
+    orders: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class BreachWindow:
     """The time after a soft breach in which further soft breaches count as the same one, and cost one demotion together.
 
@@ -317,22 +328,12 @@ class BreachWindow:
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
-    """One statistic of a run, as in ``events.Figure``."""
-
-    name: MetricName
-    value: Decimal | None
-    samples: int
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
 class Measured:
     """The newest statistics of a run, or why there are none. They count for the run that began at ``run_started_at`` only."""
 
     run_started_at: Millis
     as_of: Millis
-    figures: tuple[Figure, ...]
+    figures: tuple[Statistic, ...]
     error: str
 
 
@@ -356,6 +357,7 @@ class State:
     known of the EUR rate besides the policy. ``shadow`` are the real orders of this stage with their simulation, ``order_tests``
     the answers of the real venue during this validation. ``revoked`` says why the validation does not hold any more.
     ``variants`` holds the digests of the releases that began a validation, with when.
+    ``lost_run`` is the last run that was begun anew, until the next step up.
     """
 
     seq: int = 0
@@ -430,6 +432,7 @@ class State:
     revoked: str = ""
     measured: Measured | None = None
     variants: Map[str, Millis] = field(default_factory=Map)
+    lost_run: LostRun | None = None
 
     @property
     def order_prefix(self) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from controller.core.causes import Cause
 from controller.core.effects import Alert, AlertKind, CancelAll
-from controller.core.inputs import AlertNoticed, HaltAsked, VenueReported
+from controller.core.inputs import AlertNoticed, HaltAsked
 from controller.core.order_state import OrderState
 from controller.core.state import Ledger
 from controller.journal.port import Journal, JournalHold
@@ -31,7 +31,6 @@ from controller.runtime.followers.high_water import HighWater
 from controller.runtime.followers.latchfile import LatchFile, LatchMark, LatchMarkWriter
 from controller.runtime.followers.recent import RecentHistory
 from controller.runtime.followers.tracing import Tracing
-from controller.runtime.halt_threads import HaltThreads
 from controller.runtime.loop.immediate_halt import ImmediateHalt
 from controller.runtime.loop.inbox import Inbox
 from controller.runtime.loop.permit import PermitOffice
@@ -40,6 +39,8 @@ from controller.runtime.loop.supervise import supervised
 from controller.runtime.loop.writer import Failure, Writer
 from controller.runtime.recovery.recover import Recovered
 from controller.runtime.recovery.snapshot_schedule import SnapshotSchedule
+from controller.runtime.surroundings import PROCESS, Surroundings, Threads
+from controller.runtime.venues import streams
 from controller.runtime.venues.account_checks import Examiner, Findings
 from controller.runtime.venues.attester import AskTestnet, Attester
 from controller.runtime.venues.cancel_all import CancelAllResult, NotEmpty, trades_on
@@ -56,8 +57,8 @@ from controller.runtime.venues.strangers import Strangers
 from controller.runtime.venues.symbol_rules import RulesReader
 from controller.telemetry.alerts import Alerts
 from controller.telemetry.facade import Telemetry
-from exchange.model import Fill, OrderStatus, SymbolRules
-from exchange.ports import Clock, MarketFeed, StreamGap, Venue, VenueName
+from exchange.model import OrderStatus, SymbolRules
+from exchange.ports import Clock, MarketFeed, Venue, VenueName
 from policies.eur import RateSource
 from policies.schema import OnStop, Policy
 
@@ -105,6 +106,7 @@ class Parts:
     forbid_growth: Callable[[bool], None] | None = None
     journal_hold: Callable[[], JournalHold] | None = None
     watchdog: Ties | None = None
+    surroundings: Surroundings = PROCESS
 
 
 class Assembly:
@@ -116,7 +118,7 @@ class Assembly:
         clock = parts.clock
         self._sweepers: dict[VenueName, Sweeper] = {}
         self._clock_meters = {name: ClockMeter(venue, clock, self._policy_now) for name, venue in parts.venues.items()}
-        self._attester = Attester(parts.ask_testnet, state=lambda: self.writer.state, clock=clock)
+        self._attester = Attester(parts.ask_testnet, lambda: self.writer.state, clock, parts.surroundings.token)
         self._markets = self._make_markets()
         lost_entries = parts.first_halt is not None and parts.first_halt.cause is Cause.INTEGRITY
         self._strangers = Strangers(lambda: self.writer.state, lost_entries=lost_entries)
@@ -167,8 +169,9 @@ class Assembly:
             key_problem=self.keyring.problem,
             target_statuses=lambda: parts.publisher.target_statuses,
             heartbeat=self.heartbeat,
+            token=parts.surroundings.token,
         )
-        self._ticker = Ticker(self._markets.tick, clock)
+        self._ticker = Ticker(self._markets.tick, clock, parts.surroundings.start_ticking)
         self._threads = self._make_threads()
         self._drills = self._make_drills()
 
@@ -184,11 +187,12 @@ class Assembly:
             clocks={name: meter.seen for name, meter in self._clock_meters.items()},
             accounts=lambda: {name: one.last for name, one in self._sweepers.items() if one.last is not None},
             testnet=lambda: self._attester.last,
+            streams=partial(streams.lives, parts.feeds, parts.venues),
         )
 
-    def _make_threads(self) -> HaltThreads:
+    def _make_threads(self) -> Threads:
         parts = self._parts
-        return HaltThreads(
+        return parts.surroundings.halt_threads(
             clock=parts.clock,
             permits=parts.permits,
             halt=self._halt,
@@ -331,7 +335,7 @@ class Assembly:
             work[f"{name} sweeps"] = self._sweepers[name].run
             work[f"{name} clock"] = self._clock_meters[name].run
             work[f"{name} private stream"] = partial(
-                _listen, venue, self.inbox, parts.clock, partial(self._after_gap, name), self._strangers
+                streams.listen, venue, self.inbox, parts.clock, partial(self._after_gap, name), self._strangers
             )
         if self._disk_reserve is not None:
             work["disk reserve"] = self._disk_reserve.run
@@ -442,13 +446,3 @@ def _writer_ended(task: asyncio.Task[None], permits: PermitOffice) -> None:
     if not task.cancelled():
         permits.latch("the writer ended")
         _log.critical("the writer ended: nothing will be placed again in this process", exc_info=task.exception())
-
-
-async def _listen(venue: Venue, inbox: Inbox, clock: Clock, after_gap: Callable[[], None], strangers: Strangers) -> None:
-    async for event in venue.events():
-        if isinstance(event, StreamGap):
-            after_gap()
-        else:
-            if not isinstance(event, Fill):
-                strangers.streamed(venue.name, event)
-            inbox.fact(VenueReported(venue.name, event), clock.monotonic_ns())

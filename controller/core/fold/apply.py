@@ -13,15 +13,30 @@ from immutables import Map
 from controller.authority.roster import parse_roster_json
 from controller.core import events as e
 from controller.core.compact_map import CompactMap
-from controller.core.fold import alerts, bot_keys, budget, closed_symbols, drills, flatten, guards, orders, rates, shadow, steps
+from controller.core.fold import (
+    alerts,
+    bot_keys,
+    budget,
+    closed_symbols,
+    drills,
+    flatten,
+    guards,
+    lost_runs,
+    orders,
+    rates,
+    shadow,
+    steps,
+    streams,
+)
 from controller.core.inputs import Release
 from controller.core.lifecycle import Position
 from controller.core.order_state import OrderState
 from controller.core.our_books import OurBooks
-from controller.core.state import Figure, HaltFigures, Ledger, Measured, Pending, Proposal, Seal, SignedAuthority, State
+from controller.core.state import HaltFigures, Ledger, Measured, Pending, Proposal, Seal, SignedAuthority, State
 from exchange.model import DataSource, Millis, OrderStatus
 from exchange.ports import VenueName
 from exchange.wire.errors import ErrorCode
+from gates.computed import Statistic
 from gates.measure import Tally
 from policies import canonical
 from policies.authority import CHANGES_ROSTER, KEEPS_PENDING, MOVES_UP
@@ -39,7 +54,8 @@ MOCK = Position(Stage.MOCK)
 
 def apply(state: State, event: e.Event, at: Millis) -> State:
     """Return the state after one more journal entry. ``at`` is the entry's own time."""
-    return _APPLY[type(event)](replace(state, seq=state.seq + 1, at=at), event)
+    before = replace(state, seq=state.seq + 1, at=at)
+    return lost_runs.noted(before, _APPLY[type(event)](before, event), event)
 
 
 # Governance
@@ -129,6 +145,7 @@ def _started(state: State, event: e.ControllerStarted) -> State:
     if event.gatehouse_version != state.gatehouse_version:
         state = _void_evidence(_governed(state, gatehouse_version=event.gatehouse_version), "version of gatehouse")
         state = replace(state, tally=_new_tally(state, state.position))
+    state = streams.restarted(state)
     ledgers = {name: replace(ledger, reconciled_at=None, clean=False) for name, ledger in state.ledgers.items()}
     return replace(
         drills.restarted(guards.restarted(_end_mock(state))),
@@ -365,6 +382,7 @@ def _sampled(state: State, event: e.Sampled) -> State:
     practised = state.drill is not None and state.drill.kind is DrillKind.CLOCK
     if clock is not None and not practised:
         tally = tally.with_clock(clock, event.count)
+    uncovered = event.uncovered_reason or ("" if event.equity_eur is not None else "the account cannot be valued")
     tally = tally.with_sample(
         event.equity_eur,
         covered=event.covered,
@@ -375,13 +393,13 @@ def _sampled(state: State, event: e.Sampled) -> State:
         oldest_unknown_ms=max((at - since for since in unknown), default=0),
         count=event.count,
         mid=None if event.bid is None or event.ask is None else (event.bid + event.ask) / 2,
+        why=uncovered,
     )
-    uncovered = event.uncovered_reason or ("" if event.equity_eur is not None else "the account cannot be valued")
     return replace(state, tally=tally, uncovered=uncovered)
 
 
 def _run_measured(state: State, event: e.RunMeasured) -> State:
-    figures = tuple(Figure(one.name, one.value, one.samples, one.detail) for one in event.figures)
+    figures = tuple(Statistic(one.name, one.value, one.samples, one.detail) for one in event.figures)
     return replace(state, measured=Measured(Millis(event.run_started_at), Millis(event.as_of), figures, event.error))
 
 
@@ -451,4 +469,5 @@ _APPLY: dict[type[e.Event], Callable[[State, Any], State]] = {
     e.OrdersTested: shadow.tested,
     e.ShadowCompared: shadow.compared,
     e.ValidationRevoked: shadow.revoked,
+    e.StreamsObserved: streams.observed,
 }
