@@ -400,6 +400,7 @@ class ShadowEnded:
     real_fill_ms: int | None
 
 
+@dataclass(frozen=True, slots=True)
 class Computed:
     """One statistic of a run: ``gates.performance.Measurement`` without the module that computes it."""
 
