@@ -126,6 +126,14 @@ def test_nothing_is_asked_while_halted(validating: Desk) -> None:
     assert venue.asked == []
 
 
+def test_nothing_is_asked_before_a_start_is_armed(validating: Desk) -> None:
+    desk = validating.fork()
+    assert may_ask(desk.state)
+    desk.boot()
+    assert desk.state.position.stage is Stage.TESTNET_VALIDATING
+    assert not may_ask(desk.state)
+
+
 @pytest.mark.parametrize("stage", [Stage.MOCK, Stage.LIVE_EUR10])
 def test_nothing_is_asked_where_no_testnet_is_used(stage: Stage) -> None:
     assert not may_ask(Desk().walk_to(stage).state)
