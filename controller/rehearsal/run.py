@@ -18,6 +18,7 @@ from typing import Any
 
 from controller.rehearsal.bots import Bot, BotPort, open_port
 from controller.rehearsal.controller import InsideController, OpenSigner
+from controller.rehearsal.faults import strike_in_turn
 from controller.rehearsal.folder import Folder, write_folder
 from controller.rehearsal.market import Tapes
 from controller.rehearsal.network import Sites
@@ -45,7 +46,10 @@ class Processes:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """What is rehearsed. ``until``: the stage at which it ends. ``policy``: its text, else one that fits the hours."""
+    """What is rehearsed. ``until``: the stage at which it ends. ``policy``: its text, else one that fits the hours.
+
+    ``faults`` are names of ``controller.rehearsal.faults``.
+    """
 
     directory: Path
     tapes: tuple[Path, ...]
@@ -54,6 +58,7 @@ class Script:
     bot: Bot
     until: Stage = Stage.LIVE_EUR10
     policy: str | None = None
+    faults: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -73,6 +78,7 @@ class Result:
     rounds: int
     counts: dict[str, int] = field(default_factory=dict)
     signed: list[str] = field(default_factory=list)
+    struck: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True, eq=False)
@@ -90,23 +96,27 @@ class Rehearsal:
     watchdog: InsideWatchdog
     operators: Operators
     port: BotPort
+    struck: list[str] = field(default_factory=list)
 
     async def run(self, on_look: Callable[[Rehearsal, dict[str, Any]], None]) -> dict[str, Any]:
         """Until the last stage is reached, the deployment halts, or the time is over. Returns the last status."""
         await self.watchdog.start()
         await self.controller.start()
         trading = asyncio.create_task(_kept_trading(self.script.bot.trade, self.port))
-        climbing = asyncio.create_task(self.operators.climb(self.script.until, self.plan.warmup_s / 10))
+        climbing = asyncio.create_task(self.operators.climb(self.script.until, self.plan.look_every_s))
+        striking = asyncio.create_task(strike_in_turn(self, self.script.faults)) if self.script.faults else None
         status: dict[str, Any] = {}
         reached_at: float | None = None
         try:
             while self.loop.time() < self.plan.most_s:
-                await asyncio.sleep(LOOK_EVERY_S)
+                await asyncio.sleep(max(LOOK_EVERY_S, self.plan.look_every_s))
                 try:
                     status = await self.operators.status()
                 except NoAnswer:
                     continue
                 on_look(self, status)
+                if striking is not None and striking.done():
+                    striking.result()
                 if status["stage"] == Stage.HALTED.value:
                     break
                 if climbing.done():
@@ -117,9 +127,10 @@ class Rehearsal:
                         break
             return status
         finally:
-            for task in (trading, climbing):
+            running = [task for task in (trading, climbing, striking) if task is not None]
+            for task in running:
                 task.cancel()
-            await asyncio.gather(trading, climbing, return_exceptions=True)
+            await asyncio.gather(*running, return_exceptions=True)
 
 
 async def _kept_trading(trade: Callable[[BotPort], Awaitable[None]], port: BotPort) -> None:
@@ -197,6 +208,7 @@ def _result(rehearsal: Rehearsal, status: Mapping[str, Any], counts: dict[str, i
         source=rehearsal.venues["testnet"].venue.market.source.value,
         rounds=rehearsal.venues["testnet"].venue.market.rounds,
         counts=counts,
+        struck=rehearsal.struck,
         signed=[f"{one.verb} {one.stage or one.refused}" for one in rehearsal.operators.signed],
     )
 

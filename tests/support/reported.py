@@ -19,6 +19,8 @@ from controller.report.document import document
 from controller.report.sealed import Sealed, seal
 from exchange.model import OrderStatus, Side
 from exchange.ports import Rejected
+from gates.declared import Declared
+from gates.performance import measure
 from policies import canonical
 from policies.authority import Verb
 from policies.stage import Stage
@@ -64,7 +66,7 @@ def _line(entry: Entry) -> bytes:
 
 
 def busy_desk(steps: int = 700, seed: int = 7) -> Desk:
-    """A deployment at TESTNET_VALIDATING with trades, gaps, rejects, denials, a deposit and a restart."""
+    """A deployment at TESTNET_VALIDATING with trades, gaps, rejects, denials and a restart."""
     chance = random.Random(seed)
     desk = Desk(usdt="1000").walk_to(Stage.TESTNET_VALIDATING)
     for step in range(steps):
@@ -79,6 +81,18 @@ def busy_desk(steps: int = 700, seed: int = 7) -> Desk:
             desk.arm()
         elif not blind and step % 4 == 0 and step > 10:
             _trade(desk, chance)
+    return measured(desk)
+
+
+def measured(desk: Desk) -> Desk:
+    """The desk after its statistics were computed from its journal as it is now."""
+    state, tally = desk.state, desk.state.tally
+    assert tally is not None
+    figures = tuple(
+        i.Computed(one.name, one.value, one.samples, one.detail)
+        for one in measure(tally.series, Declared(looks=3, variants=4), covered_ms=tally.covered_ms)
+    )
+    desk.give(i.StatisticsComputed(tally.started_at, state.seq, state.at, tally.covered_ms, "sha256:" + "e" * 64, figures))
     return desk
 
 

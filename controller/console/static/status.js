@@ -139,6 +139,8 @@ function showRun(s) {
       return item;
     }),
   );
+  byId("hopeless").hidden = !s.coverage?.hopeless;
+  put("hopeless", s.coverage?.hopeless ?? "");
   byId("lost-run").hidden = !s.coverage?.lost_run;
   put("lost_run", s.coverage?.lost_run ? s.coverage.lost_run.line : "");
 }

@@ -63,14 +63,14 @@ def test_a_flipped_bit_of_a_line_names_its_entry_and_field(small: Path, wanted: 
     ends = list(accumulate(len(line) for line in (small / LINES).read_bytes().splitlines(keepends=True)))
     for place, why in every_flip(small / LINES, small, wanted):
         assert why.startswith(f"entry {bisect_right(ends, place) + 1} "), (place, why)
-        assert " field " in why or "its last byte is" in why, (place, why)
+        assert "field" in why or "its last byte is" in why, (place, why)
 
 
 @pytest.mark.parametrize("wanted", sizes(short=60, long=EVERY))
 def test_a_flipped_bit_of_the_manifest_names_its_field(small: Path, wanted: int) -> None:
     for place, why in every_flip(small / MANIFEST, small, wanted):
         assert why.startswith(MANIFEST), (place, why)
-        assert " field " in why or "first field" in why, (place, why)
+        assert "field" in why, (place, why)
 
 
 def test_an_intact_export_is_verified_to_its_last_entry(small: Path) -> None:
