@@ -7,7 +7,7 @@ of the run: the lots are bounded by what the stage's cap can hold.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 
 from exchange.model import Millis, OrderType, Side
 from gates.series import GRID_MS, EquityPoint, Execution, RoundTrip, RunSeries
@@ -164,7 +164,7 @@ def sampled(
 def _with_point(series: RunSeries, collected: Collected, number: int, equity: Decimal) -> RunSeries:
     point = EquityPoint(
         at=Millis(number * GRID_MS),
-        equity_eur=WIDE.multiply(equity, collected.unit).quantize(EUR_STEP, context=WIDE) - collected.shifted_eur,
+        equity_eur=WIDE.multiply(equity, collected.unit).quantize(EUR_STEP, rounding=ROUND_HALF_EVEN) - collected.shifted_eur,
         mid=collected.mid,
         fees_eur=in_eur(series, collected.fees),
         slippage_eur=in_eur(series, collected.slippage),

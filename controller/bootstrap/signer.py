@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
 from threading import Lock, Thread
+from typing import Protocol
 
 from controller.bootstrap.end import end_now
 from controller.bootstrap.read import Deployment
@@ -40,6 +41,9 @@ READY_WITHIN_S = 30.0
 
 SILENT_FOR_S = 3.0
 """A process that gave no answer in time is killed when it gives none within this time either."""
+
+ENDED_WITHIN_S = 2.0
+"""How long the end of a killed process is waited for. One that waits for a disk ends only when the disk answers."""
 
 BACKOFF_S = (0.0, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 STEADY_S = 10.0
@@ -72,9 +76,14 @@ def open_signers(deployment: Deployment, spawned: Spawned | None, on_trouble: Ca
     process = SignerProcess(deployment.directory, settings.signer, on_trouble, spawned)
     process.start()
     try:
-        yield Signers({name: RemoteSigner(process.link, name, _account(settings, name).api_key) for name in VENUES}, process)
+        yield asking(process, settings)
     finally:
         process.close()
+
+
+def asking(process: SignerLink, settings: Settings) -> Signers:
+    """The signers that ask ``process``."""
+    return Signers({name: RemoteSigner(process.link, name, _account(settings, name).api_key) for name in VENUES}, process)
 
 
 def _account(settings: Settings, name: VenueName) -> VenueSettings:
@@ -87,10 +96,20 @@ def _local(deployment: Deployment, name: VenueName) -> LocalSigner:
     return LocalSigner(_account(deployment.settings, name).api_key, deployment.secrets[name], limits)
 
 
+class SignerLink(Protocol):
+    """A signer that is asked over the protocol, and told what the journal holds. ``SignerProcess`` is the one of a deployment."""
+
+    link: Link
+
+    def inform(self, messages: tuple[Message, ...]) -> None:
+        """Send what is new."""
+        ...
+
+
 class Signers:
     """A signer for each venue. ``follow`` keeps the signer process informed of what the journal holds."""
 
-    def __init__(self, by_venue: Mapping[VenueName, Signer], process: SignerProcess | None) -> None:
+    def __init__(self, by_venue: Mapping[VenueName, Signer], process: SignerLink | None) -> None:
         self._by_venue = by_venue
         self._process = process
         self._followed: tuple[object, ...] = ()
@@ -230,8 +249,7 @@ class SignerProcess:
     def _supervise(self) -> None:
         failures, since = 0, time.monotonic()
         while self._wait_for_trouble():
-            if self._answers():
-                self._inform_again()
+            if self._answers() and self._knows_all():
                 continue
             failures = 0 if time.monotonic() - since > STEADY_S else failures
             while not self._stopping:
@@ -264,6 +282,14 @@ class SignerProcess:
             return False
         return True
 
+    def _knows_all(self) -> bool:
+        try:
+            self._inform_again()
+        except (OSError, ValueError):
+            # It ended or fell silent after its answer.
+            return False
+        return True
+
     def _replace_after(self, delay_s: float) -> None:
         self._end_process()
         if self._from_environment:
@@ -275,7 +301,7 @@ class SignerProcess:
             return
         try:
             self._begin()
-        except (GatehouseError, OSError) as error:
+        except (GatehouseError, OSError, ValueError) as error:
             _log.error("the signer process did not start", extra={"fields": {"why": str(error)}})
 
     def _begin(self) -> None:
@@ -318,8 +344,7 @@ class SignerProcess:
         with self._pid_lock:
             pid, self._pid = self._pid, 0
         if pid:
-            with suppress(ChildProcessError):
-                os.waitpid(pid, 0)
+            _ended_within(pid, ENDED_WITHIN_S)
 
     def _kill(self) -> None:
         with self._pid_lock:
@@ -337,6 +362,17 @@ class SignerProcess:
             "the signer process ended, and its secret came from the environment, which only a new start has: "
             f"the controller ends with exit code {EXIT_SECRET_LOST}",
         )
+
+
+def _ended_within(pid: int, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    with suppress(ChildProcessError):
+        while os.waitpid(pid, os.WNOHANG) == (0, 0):
+            if time.monotonic() >= deadline:
+                # A new signer must not wait for it. The kernel removes what is left of it when this process ends.
+                _log.error("a signer process that was killed has not ended; its disk may hang", extra={"fields": {"pid": pid}})
+                return
+            time.sleep(0.01)
 
 
 def _connect(path: str) -> socket.socket:

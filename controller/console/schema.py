@@ -342,7 +342,8 @@ class GateView(View):
     """A gate evaluated now: PASS only if every rule is PASS (architecture.md §6). ``landing`` is as in ``NextEdgeView``.
 
     ``attestation`` is ``attested`` or ``unattested`` for evidence of the testnet, and empty for other evidence. ``hopeless``
-    says which rules can never pass in this run any more and what to do; it is empty while there are none.
+    says which rules can never pass in this run any more and what to do; it is empty while there are none. ``declared`` says how
+    much is left of the looks or variants that the policy declares.
     """
 
     gate: str
@@ -355,6 +356,7 @@ class GateView(View):
     landing: tuple[LandingView, ...] = ()
     attestation: str = ""
     hopeless: str = ""
+    declared: tuple[str, ...] = ()
 
 
 class OrderView(View):

@@ -29,11 +29,11 @@ from exchange.model import (
 from exchange.ports import CancelOutcome, PlaceOutcome, VenueName
 from exchange.statement import Refused, Statement
 from exchange.stream_life import StreamLife
+from gates.computed import Statistic
 from policies.authority import Verb
 from policies.eur import RateSource
 from policies.guards import ClockOffset, Measured
 from policies.limit_types import Deny
-from policies.rules import MetricName
 from policies.silence import Heard
 from policies.stage import Environment
 
@@ -403,15 +403,6 @@ class ShadowEnded:
     real_fill_ms: int | None
 
 
-class Computed:
-    """One statistic of a run: ``gates.performance.Measurement`` without the module that computes it."""
-
-    name: MetricName
-    value: Decimal | None
-    samples: int
-    detail: str
-
-
 @dataclass(frozen=True, slots=True)
 class StatisticsComputed:
     """The statistics of a run were computed from the state at entry ``as_of_seq``. Fields as in ``RunMeasured``."""
@@ -421,7 +412,7 @@ class StatisticsComputed:
     as_of: Millis
     covered_ms: int
     series_digest: str
-    figures: tuple[Computed, ...]
+    figures: tuple[Statistic, ...]
     error: str = ""
 
 

@@ -21,6 +21,7 @@ from controller.core.our_books import OurBooks
 from exchange.model import DataSource, Millis
 from exchange.ports import VenueName
 from gates.bias import ShadowTally
+from gates.computed import Statistic
 from gates.measure import Tally
 from gates.parity import OrderTestTally
 from gates.series import Column
@@ -29,7 +30,6 @@ from policies.authority import Verb
 from policies.drills import DrillKind
 from policies.eur import NO_RATES, Rates
 from policies.guards import GuardName, Level
-from policies.rules import MetricName
 from policies.schema import Policy
 from policies.stage import LIVE_STAGES, Environment, Mode, Stage
 
@@ -328,22 +328,12 @@ class BreachWindow:
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
-    """One statistic of a run, as in ``events.Figure``."""
-
-    name: MetricName
-    value: Decimal | None
-    samples: int
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
 class Measured:
     """The newest statistics of a run, or why there are none. They count for the run that began at ``run_started_at`` only."""
 
     run_started_at: Millis
     as_of: Millis
-    figures: tuple[Figure, ...]
+    figures: tuple[Statistic, ...]
     error: str
 
 

@@ -206,7 +206,7 @@ class MexcFeed:
 
     def _open_subscription(self) -> Subscription:
         channels = [channel(symbol) for symbol in self._symbols for channel in (depth_channel, deals_channel)]
-        subscription = Subscription(self._url, self._reach, self._timing, self._clock, channels)
+        subscription = Subscription(self._url, self._reach, self._timing, self._clock, channels, self._rest.connect)
         subscription.when_lost(lambda: self._on_lost(subscription))
         return subscription
 

@@ -44,6 +44,7 @@ class PrivateStream:
         """``url`` is the stream's address without a listen key. Raises ``Refused`` for a host outside ``reach``."""
         reach.check(url)
         self._keys = ListenKeyApi(rest)
+        self._connect = rest.connect
         self._url = url
         self._reach = reach
         self._clock = clock
@@ -101,7 +102,7 @@ class PrivateStream:
 
     def _open(self, key: str) -> Subscription:
         url = f"{self._url}?{encode_params([('listenKey', key)])}"
-        return Subscription(url, self._reach, self._timing, self._clock, PRIVATE_CHANNELS)
+        return Subscription(url, self._reach, self._timing, self._clock, PRIVATE_CHANNELS, self._connect)
 
 
 class _RotatingSubscription:

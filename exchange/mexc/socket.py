@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from random import Random
+from typing import Protocol
 
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosedOK, InvalidHandshake, WebSocketException
 
 from exchange.errors import VenueError
@@ -96,10 +97,30 @@ class Backoff:
         self._failures = self._waited = 0
 
 
+class Connection(Protocol):
+    """An open websocket. Its methods raise ``WebSocketException`` or ``OSError`` when it is cut."""
+
+    async def send(self, message: str, /) -> None:
+        """Send a text frame."""
+        ...
+
+    async def recv(self) -> str | bytes:
+        """The next frame."""
+        ...
+
+    async def close(self) -> None:
+        """Close it."""
+        ...
+
+
+Connect = Callable[[str, StreamTiming], Awaitable[Connection]]
+"""Opens a websocket at an address. It raises ``WebSocketException``, ``OSError`` or ``TimeoutError`` when it cannot."""
+
+
 class StreamSocket:
     """An open stream: subscribes with proof, sends PINGs, and returns binary frames one at a time."""
 
-    def __init__(self, connection: ClientConnection, timing: StreamTiming, clock: Clock) -> None:
+    def __init__(self, connection: Connection, timing: StreamTiming, clock: Clock) -> None:
         self._connection = connection
         self._timing = timing
         self._clock = clock
@@ -176,15 +197,9 @@ class StreamSocket:
         return self._clock.monotonic_ns() // _MILLISECOND
 
 
-@asynccontextmanager
-async def open_stream(url: str, reach: Reach, timing: StreamTiming, clock: Clock) -> AsyncIterator[StreamSocket]:
-    """Open a stream for the length of the block.
-
-    Raises:
-        Refused: the URL is outside the reach. SocketLost: it could not be opened.
-    """
-    reach.check(url)
-    opening = _NoRedirect(
+async def connect_tcp(url: str, timing: StreamTiming) -> Connection:
+    """Open a websocket over TCP, or TLS over it."""
+    return await _NoRedirect(
         url,
         proxy=None,
         compression=None,
@@ -195,8 +210,20 @@ async def open_stream(url: str, reach: Reach, timing: StreamTiming, clock: Clock
         ping_timeout=timing.idle_after / 1_000,
         user_agent_header="gatehouse",
     )
+
+
+@asynccontextmanager
+async def open_stream(
+    url: str, reach: Reach, timing: StreamTiming, clock: Clock, connect: Connect = connect_tcp
+) -> AsyncIterator[StreamSocket]:
+    """Open a stream for the length of the block.
+
+    Raises:
+        Refused: the URL is outside the reach. SocketLost: it could not be opened.
+    """
+    reach.check(url)
     try:
-        connection = await opening
+        connection = await connect(url, timing)
     except (InvalidHandshake, WebSocketException, OSError, TimeoutError) as error:
         raise SocketLost(f"not opened ({type(error).__name__})") from error
     try:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from exchange.errors import VenueError
 from exchange.mexc.reach import Reach
-from exchange.mexc.socket import StreamSocket, StreamTiming, open_stream
+from exchange.mexc.socket import Connect, StreamSocket, StreamTiming, connect_tcp, open_stream
 from exchange.ports import Clock
 from exchange.wire.stream import Channel
 
@@ -19,7 +19,15 @@ _TICK = 1_000
 class Subscription:
     """A stream from opening to its end. Frames are buffered until ``hand_to``, then passed on as they come."""
 
-    def __init__(self, url: str, reach: Reach, timing: StreamTiming, clock: Clock, channels: Sequence[Channel]) -> None:
+    def __init__(
+        self,
+        url: str,
+        reach: Reach,
+        timing: StreamTiming,
+        clock: Clock,
+        channels: Sequence[Channel],
+        connect: Connect = connect_tcp,
+    ) -> None:
         """Start opening the stream; needs a running event loop. Raises ``Refused`` for a URL outside ``reach``."""
         reach.check(url)
         self._url = url
@@ -27,6 +35,7 @@ class Subscription:
         self._timing = timing
         self._clock = clock
         self._channels = channels
+        self._connect = connect
         self._kept: list[bytes] = []
         self._take: Take = self._kept.append
         self._subscribed = asyncio.Event()
@@ -91,7 +100,7 @@ class Subscription:
         await end(self._task)
 
     async def _run(self) -> None:
-        async with open_stream(self._url, self._reach, self._timing, self._clock) as socket:
+        async with open_stream(self._url, self._reach, self._timing, self._clock, self._connect) as socket:
             self._socket = socket
             for frame in await socket.subscribe(self._channels):
                 self._take(frame)

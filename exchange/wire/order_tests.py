@@ -13,6 +13,9 @@ from exchange.model import OrderIntent
 from exchange.wire.errors import Certainty, ErrorCode, WireError
 from exchange.wire.numbers import plain
 
+PARITY_ID = "gh-parity"
+"""The client id of every question. An order with it was placed by nobody: it would halt the deployment as a stranger's."""
+
 _BALANCE = "the live account holds too little for it"
 _BOOK = "the live book has no price at this moment"
 _ACCOUNT = "the live account's own orders or holdings fill a limit"

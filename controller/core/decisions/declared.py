@@ -72,5 +72,14 @@ def check_variant(state: State, policy: Policy, verb: Verb, target: Position) ->
         raise Refused(
             f"{count.used} releases began a validation, and the policy declares {count.declared}",
             code="variants-used",
-            remedy="Declare how many releases you try in `performance.variants`, and sign the policy with `gatehouse set-policy`.",
+            remedy="Declare more in `performance.variants` and sign it: `gatehouse set-policy policy.toml --key KEY --reason WHY`.",
         )
+
+
+def lines(state: State, policy: Policy, gate: GateName) -> tuple[str, ...]:
+    """What is left of what the policy declares, for people, at the gate where it counts."""
+    if gate is GateName.VALIDATION and (count := looks(state, policy)) is not None:
+        return (f"looks: {count.used} of {count.declared} declared verdicts were asked for, {count.left} left in this run",)
+    if gate is GateName.TESTNET_READY and (count := variants(state, policy)) is not None:
+        return (f"variants: {count.used} of {count.declared} declared releases began a validation, {count.left} left",)
+    return ()

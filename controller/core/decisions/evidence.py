@@ -8,7 +8,7 @@ from controller.version import VERSION
 from exchange.errors import Refused
 from exchange.model import Millis
 from gates import evidence as bundles
-from gates.computed import Run, Statistic, counted, statistics
+from gates.computed import Run, counted, statistics
 from gates.drills import GreenDrill, drill_metrics
 from gates.engine import GateResult, evaluate, result_bytes
 from gates.evidence import Evidence, Subject
@@ -55,8 +55,7 @@ def _computed(state: State, tally: Tally, subject: Subject) -> tuple[Metric, ...
     measured = state.measured
     if measured is None or measured.run_started_at != tally.series.started_at:
         return found
-    figures = (Statistic(one.name, one.value, one.samples, one.detail) for one in measured.figures)
-    return (*found, *statistics(run, figures, measured.as_of, measured.error))
+    return (*found, *statistics(run, measured.figures, measured.as_of, measured.error))
 
 
 def _drills(state: State, tally: Tally, environment: Environment) -> tuple[Metric, ...]:

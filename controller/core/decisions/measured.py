@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import ROUND_FLOOR, Decimal
 
 from controller.core import events as e
 from controller.core.decisions.draft import Draft
-from controller.core.inputs import Computed, StatisticsComputed
+from controller.core.inputs import StatisticsComputed
+from gates.computed import Statistic
 from gates.metric import DETAIL_MOST
 from policies.numbers import GRID
 from policies.rules import METRICS, STATISTICS, Unit
@@ -27,13 +29,18 @@ def statistics_computed(draft: Draft, report: StatisticsComputed) -> None:
             as_of=report.as_of,
             covered_ms=report.covered_ms,
             series_digest=report.series_digest,
-            figures=() if report.error else tuple(_figure(one) for one in report.figures if one.name in STATISTICS),
+            figures=() if report.error else journalled(report.figures),
             error=report.error[:200],
         )
     )
 
 
-def _figure(one: Computed) -> e.Figure:
+def journalled(found: Iterable[Statistic]) -> tuple[e.Figure, ...]:
+    """The figures as the journal has them. The auditor compares those of its own with these."""
+    return tuple(_figure(one) for one in found if one.name in STATISTICS)
+
+
+def _figure(one: Statistic) -> e.Figure:
     value, detail = one.value, one.detail
     if value is not None and not (value.is_finite() and abs(value) < _LARGEST):
         value, detail = None, f"the figure is {value}, which is no finite number of a usable size"

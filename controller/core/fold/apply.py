@@ -32,10 +32,11 @@ from controller.core.inputs import Release
 from controller.core.lifecycle import Position
 from controller.core.order_state import OrderState
 from controller.core.our_books import OurBooks
-from controller.core.state import Figure, HaltFigures, Ledger, Measured, Pending, Proposal, Seal, SignedAuthority, State
+from controller.core.state import HaltFigures, Ledger, Measured, Pending, Proposal, Seal, SignedAuthority, State
 from exchange.model import DataSource, Millis, OrderStatus
 from exchange.ports import VenueName
 from exchange.wire.errors import ErrorCode
+from gates.computed import Statistic
 from gates.measure import Tally
 from policies import canonical
 from policies.authority import CHANGES_ROSTER, KEEPS_PENDING, MOVES_UP
@@ -398,7 +399,7 @@ def _sampled(state: State, event: e.Sampled) -> State:
 
 
 def _run_measured(state: State, event: e.RunMeasured) -> State:
-    figures = tuple(Figure(one.name, one.value, one.samples, one.detail) for one in event.figures)
+    figures = tuple(Statistic(one.name, one.value, one.samples, one.detail) for one in event.figures)
     return replace(state, measured=Measured(Millis(event.run_started_at), Millis(event.as_of), figures, event.error))
 
 

@@ -7,12 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC
+from typing import Protocol
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from exchange.ports import Clock
 
 TICK_EVERY_S = 0.25
+
+
+class Ticking(Protocol):
+    """What calls a function again and again."""
+
+    def shutdown(self, wait: bool = ...) -> None:  # noqa: FBT001 - apscheduler's signature
+        """Call it no more."""
+        ...
+
+
+StartTicking = Callable[[Callable[[], None]], Ticking]
+"""Begins to call a function four times a second on the running loop."""
 
 
 def start_ticking(tick: Callable[[], None], every_s: float = TICK_EVERY_S) -> AsyncIOScheduler:
@@ -34,15 +47,16 @@ def start_ticking(tick: Callable[[], None], every_s: float = TICK_EVERY_S) -> As
 class Ticker:
     """Queues a tick four times a second. ``turned_ns`` is when the event loop last had a turn for it; any thread may read it."""
 
-    def __init__(self, queue: Callable[[], None], clock: Clock) -> None:
+    def __init__(self, queue: Callable[[], None], clock: Clock, start: StartTicking = start_ticking) -> None:
         self._queue = queue
         self._clock = clock
-        self._scheduler: AsyncIOScheduler | None = None
+        self._start = start
+        self._scheduler: Ticking | None = None
         self.turned_ns = clock.monotonic_ns()
 
     def start(self) -> None:
         """Begin, on the running loop."""
-        self._scheduler = start_ticking(self._tick)
+        self._scheduler = self._start(self._tick)
 
     def stop(self) -> None:
         """Queue no more ticks."""

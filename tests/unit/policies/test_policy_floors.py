@@ -165,7 +165,7 @@ def test_a_production_policy_of_a_journal_may_lack_live_rules() -> None:
         parse_canonical(data)
 
 
-def test_a_production_policy_of_a_journal_may_lack_what_a_validation_proves() -> None:
+def test_a_production_policy_of_a_journal_may_lack_validation_rules() -> None:
     tree = tree_of(TEAM)
     later = {rule.metric.value for rule in VALIDATION_RULES}
     tree["gates"]["validation"] = [rule for rule in tree["gates"]["validation"] if rule["metric"] not in later]
