@@ -20,11 +20,13 @@ from controller.bootstrap.journal import checkpoint_signing_key, growth_switch, 
 from controller.bootstrap.leadership import Leadership, ProcessServices, acquire_leadership, lease_kept
 from controller.bootstrap.rates import open_rates
 from controller.bootstrap.read import Deployment, find_bot_secret, read_deployment
+from controller.bootstrap.real_venue import compare_with_the_real_venue
 from controller.bootstrap.release import watch_release
 from controller.bootstrap.remote_claims import keep_claims, open_remote_claims
 from controller.bootstrap.servers import open_servers
 from controller.bootstrap.signer import Signers, open_signers
 from controller.bootstrap.signer_budget import keep_budget
+from controller.bootstrap.statistics import keep_statistics
 from controller.bootstrap.stopping import StopSignals, cancel_before_stop, end_start
 from controller.bootstrap.testnet import keep_testnet, watch_instance
 from controller.bootstrap.venues import (
@@ -120,6 +122,7 @@ async def run(
         say_goodbye_at_the_end(assembly.heartbeat, nothing_left, stack)
         await run_assembly(assembly, stack)
         keep_budget(signers, assembly, clock, services.alerts.notify, stack)
+        keep_statistics(assembly, services.alerts.notify, stack)
         keep_claims(services.remote_claims, assembly.halt_for_integrity, services.alerts.notify, stack)
         await open_servers(deployment, assembly, stack)
         watch_instance(deployment, services.alerts.notify, stack)
@@ -183,10 +186,7 @@ async def assemble(
     stack: AsyncExitStack,
     surroundings: Surroundings = PROCESS,
 ) -> Assembly:
-    """Open the venues, and connect every part of a controller; nothing runs yet. ``stack`` closes what was opened.
-
-    ``gatehouse run`` calls it, and a rehearsal with surroundings of its own.
-    """
+    """Open the venues and connect every part, for ``gatehouse run`` and for rehearsals. ``stack`` closes what was opened."""
     clock, journal, publisher = services.clock, leadership.journal, services.publisher
     last_seq = leadership.recovered.snapshot_seq
     snapshot_schedule = SnapshotSchedule(services.snapshots, services.history, lambda: publisher.tree, last_seq)
@@ -240,6 +240,8 @@ async def assemble(
         )
     )
     assembly.writer.add_follower(lambda batch: signers.follow(batch.after))
+    live, rules = feeds[VenueName.LIVE], known.rules[VenueName.LIVE]
+    compare_with_the_real_venue(deployment, assembly, remote[VenueName.LIVE], live, rules, clock, services.alerts.notify, stack)
     permits.require(lambda: signers.problem(assembly.writer.state.venue))
     permits.require(lambda: services.remote_claims.problem if assembly.writer.state.venue is VenueName.LIVE else "")
     return assembly

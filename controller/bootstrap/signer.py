@@ -42,6 +42,9 @@ READY_WITHIN_S = 30.0
 SILENT_FOR_S = 3.0
 """A process that gave no answer in time is killed when it gives none within this time either."""
 
+ENDED_WITHIN_S = 2.0
+"""How long the end of a killed process is waited for. One that waits for a disk ends only when the disk answers."""
+
 BACKOFF_S = (0.0, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 STEADY_S = 10.0
 """After this long without trouble the next restart waits for nothing again."""
@@ -246,8 +249,7 @@ class SignerProcess:
     def _supervise(self) -> None:
         failures, since = 0, time.monotonic()
         while self._wait_for_trouble():
-            if self._answers():
-                self._inform_again()
+            if self._answers() and self._knows_all():
                 continue
             failures = 0 if time.monotonic() - since > STEADY_S else failures
             while not self._stopping:
@@ -280,6 +282,14 @@ class SignerProcess:
             return False
         return True
 
+    def _knows_all(self) -> bool:
+        try:
+            self._inform_again()
+        except (OSError, ValueError):
+            # It ended or fell silent after its answer.
+            return False
+        return True
+
     def _replace_after(self, delay_s: float) -> None:
         self._end_process()
         if self._from_environment:
@@ -291,7 +301,7 @@ class SignerProcess:
             return
         try:
             self._begin()
-        except (GatehouseError, OSError) as error:
+        except (GatehouseError, OSError, ValueError) as error:
             _log.error("the signer process did not start", extra={"fields": {"why": str(error)}})
 
     def _begin(self) -> None:
@@ -334,8 +344,7 @@ class SignerProcess:
         with self._pid_lock:
             pid, self._pid = self._pid, 0
         if pid:
-            with suppress(ChildProcessError):
-                os.waitpid(pid, 0)
+            _ended_within(pid, ENDED_WITHIN_S)
 
     def _kill(self) -> None:
         with self._pid_lock:
@@ -353,6 +362,17 @@ class SignerProcess:
             "the signer process ended, and its secret came from the environment, which only a new start has: "
             f"the controller ends with exit code {EXIT_SECRET_LOST}",
         )
+
+
+def _ended_within(pid: int, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    with suppress(ChildProcessError):
+        while os.waitpid(pid, os.WNOHANG) == (0, 0):
+            if time.monotonic() >= deadline:
+                # A new signer must not wait for it. The kernel removes what is left of it when this process ends.
+                _log.error("a signer process that was killed has not ended; its disk may hang", extra={"fields": {"pid": pid}})
+                return
+            time.sleep(0.01)
 
 
 def _connect(path: str) -> socket.socket:

@@ -29,6 +29,11 @@ RETRY_NS, RETRY_MOST_NS = SECOND // 4, 5 * SECOND
 LOOK_AGAIN_NS = 10 * SECOND
 """How often the open orders are read once nothing is left, and while a controller is watched."""
 
+HEAR_AGAIN_NS = 10 * SECOND
+"""How long a controller has to be heard after this process stood still; at most a lease. It connects again within 6 s."""
+STOOD_STILL_PART = 4
+"""A tick that is late by this part of a lease, or more, means that the process stood still."""
+
 Targets = tuple[tuple[VenueName, tuple[str, ...]], ...]
 """The venues where a controller may have orders, and the symbols there."""
 
@@ -63,6 +68,7 @@ class State:
     ``vouched_ns``: until then a controller has decided, by its own word; the lease counts from there. ``seq`` is the last beat's.
     ``due_ns``: when the next reading is due. ``reading``: the number of the last one begun; an older one counts no more. ``busy``:
     it has not ended. ``empty_ns``: when the first of two empty readings ended. ``heard_ns``: when anybody was last heard.
+    ``excused_ns``: until then a silence may be this process's own, because it stood still. ``excused``: the ``vouched_ns`` of that.
     """
 
     phase: Phase = Phase.WAITING
@@ -77,6 +83,8 @@ class State:
     tries: int = 0
     empty_ns: int | None = None
     last_outcome: str = ""
+    excused_ns: int = 0
+    excused: int | None = None
 
 
 # Events
@@ -118,7 +126,9 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """Time passed."""
+    """Time passed. ``late_ns``: how much later it comes than it was due, because this process stood still."""
+
+    late_ns: int = 0
 
 
 Event = Beat | Goodbye | Absorbed | Read | Tick
@@ -200,7 +210,7 @@ def decide(state: State, event: Event, terms: Terms, now_ns: int) -> Decision:
         case Read():
             return _read(state, event, now_ns)
         case Tick():
-            return _tick(state, terms, now_ns)
+            return _tick(_excused(state, event, terms, now_ns), terms, now_ns)
 
 
 def resumed(kind: Kind | None, targets: Targets, epoch: int, now_ns: int) -> State:
@@ -279,7 +289,8 @@ def _absorbed(state: State, absorbed: Absorbed, now_ns: int) -> Decision:
 
 
 def _tick(state: State, terms: Terms, now_ns: int) -> Decision:
-    if state.phase is Phase.WATCHING and state.targets and now_ns - state.vouched_ns >= terms.lease_ns:
+    over_ns = max(state.vouched_ns + terms.lease_ns, state.excused_ns)
+    if state.phase is Phase.WATCHING and state.targets and now_ns >= over_ns:
         return _fire(state, terms, now_ns)
     if now_ns - state.heard_ns >= terms.idle_ns and _useless(state, terms):
         because = f"no controller was there for {terms.idle_ns // SECOND} s"
@@ -290,6 +301,13 @@ def _tick(state: State, terms: Terms, now_ns: int) -> Decision:
     after = replace(state, busy=True, reading=state.reading + 1)
     cancels = state.phase is Phase.FIRING and state.empty_ns is None
     return after, ((Cancel if cancels else Look)(after.reading, state.targets),)
+
+
+def _excused(state: State, tick: Tick, terms: Terms, now_ns: int) -> State:
+    """A process that stood still heard nobody, so a controller gets a moment to be heard: once between two of its beats."""
+    if tick.late_ns * STOOD_STILL_PART < terms.lease_ns or state.excused == state.vouched_ns:
+        return state
+    return replace(state, excused_ns=now_ns + min(HEAR_AGAIN_NS, terms.lease_ns), excused=state.vouched_ns)
 
 
 def _useless(state: State, terms: Terms) -> bool:

@@ -157,9 +157,13 @@ class Watchdog:
         self._decide(read)
 
     async def _tick(self) -> None:
+        # The loop's clock stands still while the machine is suspended, so that time is not this process's own.
+        loop, late_s = asyncio.get_running_loop(), 0.0
         while True:
-            self._decide(lease.Tick())
+            self._decide(lease.Tick(int(late_s * lease.SECOND)))
+            due_s = loop.time() + TICK_S
             await asyncio.sleep(TICK_S)
+            late_s = max(0.0, loop.time() - due_s)
 
     def _now(self) -> Millis:
         return self._clock.now()

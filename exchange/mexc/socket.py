@@ -10,7 +10,7 @@ from random import Random
 from typing import Protocol
 
 from websockets.asyncio.client import connect
-from websockets.exceptions import InvalidHandshake, WebSocketException
+from websockets.exceptions import ConnectionClosedOK, InvalidHandshake, WebSocketException
 
 from exchange.errors import VenueError
 from exchange.mexc.reach import Reach
@@ -127,6 +127,11 @@ class StreamSocket:
         self._received_at = self._now()
         self._ping_at = self._received_at + timing.ping_every
 
+    @property
+    def heard_ns(self) -> int:
+        """When something of any kind last came, monotonic."""
+        return self._received_at * _MILLISECOND
+
     async def subscribe(self, channels: Sequence[Channel]) -> list[bytes]:
         """Subscribe and wait until every channel is acknowledged by name; returns pushes that came meanwhile.
 
@@ -182,7 +187,9 @@ class StreamSocket:
         try:
             received = await self._connection.recv()
         except (WebSocketException, OSError) as error:
-            raise SocketLost(f"cut ({type(error).__name__})") from error
+            if isinstance(error, ConnectionClosedOK):
+                raise SocketLost("the venue closed it") from error
+            raise SocketLost(f"the connection broke ({type(error).__name__})") from error
         self._received_at = self._now()
         return received
 

@@ -69,7 +69,7 @@ class SimulatedVenue:
         self.history = History(engine.rules)
         self.hub = Hub(engine, self.history, self.clock, self.faults)
         self._random = Random(config.seed)  # noqa: S311 - reproducible ids, not secrets
-        self.listen_keys = ListenKeys(self._random)
+        self.listen_keys = ListenKeys(self._random, config.streams.listen_key_ms)
         self.stream_limits: StreamLimits = config.streams
         self.keys = KeyRing(
             (*(one.key for one in config.accounts), *config.extra_keys),

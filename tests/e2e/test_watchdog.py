@@ -148,6 +148,18 @@ async def test_a_stopped_watchdog_is_started_again_and_cancels_nothing(tmp_path:
         assert (open_orders(deployment), (await deployment.armed())["stage"]) == (3, "TESTNET_VALIDATING")
 
 
+async def test_a_watchdog_that_was_frozen_does_not_halt_a_living_controller(tmp_path: Path) -> None:
+    async with watched(tmp_path / "deployment") as deployment:
+        await placed(deployment)
+        frozen = watchdog_of(deployment)
+        os.kill(frozen, signal.SIGSTOP)
+        await deployment.until(lambda status: not status["watchdog"]["connected"])
+        await asyncio.sleep(LEASE_S)
+        os.kill(frozen, signal.SIGCONT)
+        status = await deployment.until(lambda status: status["watchdog"]["connected"])
+        assert (open_orders(deployment), status["stage"], status["watchdog"]["phase"]) == (3, "TESTNET_VALIDATING", "watching")
+
+
 async def test_an_orderly_stop_ends_the_watchdog_too(tmp_path: Path) -> None:
     async with watched(tmp_path / "deployment") as deployment:
         await deployment.start()

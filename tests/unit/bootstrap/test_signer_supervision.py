@@ -99,6 +99,43 @@ def test_a_signer_that_was_only_slow_is_kept(directory: Path) -> None:
         assert process.pid == pid
 
 
+def test_a_signer_that_ends_while_it_is_told_again_is_replaced(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with started(directory, answer_within_ms=50) as process:
+        process.inform(LEAD)
+        sign, first, probe = an_order(process), process.pid, process.link.probe
+
+        def killed_before_it_is_told(kind: Kind, venue: int, body: bytes, within_s: float) -> bytes:
+            if kind is Kind.LEAD and process.pid == first:
+                os.kill(first, signal.SIGKILL)
+            return probe(kind, venue, body, within_s)
+
+        monkeypatch.setattr(process.link, "probe", killed_before_it_is_told)
+        process._wake_up()
+        while process.pid == first and not process.link.down_because:
+            time.sleep(0.01)
+        assert until(sign) == expected(directory)
+        assert process.pid != first
+
+
+def test_a_killed_signer_that_cannot_end_is_replaced_too(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    waitpid, stuck, forever = os.waitpid, set[int](), threading.Event()
+
+    def waits(pid: int, options: int) -> tuple[int, int]:
+        if pid in stuck:
+            return (0, 0) if options & os.WNOHANG else (forever.wait(), (pid, 0))[1]
+        return waitpid(pid, options)
+
+    monkeypatch.setattr(os, "waitpid", waits)
+    with started(directory) as process:
+        process.inform(LEAD)
+        sign, first = an_order(process), process.pid
+        stuck.add(first)
+        os.kill(first, signal.SIGKILL)
+        assert until(sign) == expected(directory)
+        assert process.pid != first
+    waitpid(first, 0)
+
+
 @pytest.mark.parametrize(
     "spoil", ["secrets/testnet.secret", "roster.toml"], ids=["a secret others can read", "a roster others can write"]
 )

@@ -125,6 +125,46 @@ def test_a_controller_without_a_venue_outside_may_be_silent() -> None:
     assert run.state.phase is Phase.WATCHING
 
 
+def test_a_watchdog_that_stood_still_hears_the_controller_first() -> None:
+    run = Run()
+    run.beat()
+    run.now += 38 * SECOND
+    assert run.give(Tick(late_ns=38 * SECOND)) == (Look(run.state.reading, PLACES),)
+    run.after(6)
+    run.beat()
+    run.after(29)
+    assert run.state.phase is Phase.WATCHING
+
+
+def test_a_watchdog_that_stood_still_fires_when_nobody_is_heard() -> None:
+    run = Run()
+    run.beat()
+    run.now += 38 * SECOND
+    run.give(Tick(late_ns=38 * SECOND))
+    run.after(9.999)
+    assert run.state.phase is Phase.WATCHING
+    run.after(0.001)
+    assert run.state.phase is Phase.FIRING
+
+
+def test_standing_still_again_and_again_does_not_put_off_the_firing() -> None:
+    run = Run()
+    run.beat()
+    run.now += 38 * SECOND
+    run.give(Tick(late_ns=38 * SECOND))
+    run.now += 10 * SECOND
+    run.give(Tick(late_ns=10 * SECOND))
+    assert run.state.phase is Phase.FIRING
+
+
+def test_a_tick_that_is_a_little_late_excuses_nobody() -> None:
+    run = Run()
+    run.beat()
+    run.now += 30 * SECOND
+    run.give(Tick(late_ns=7 * SECOND))
+    assert run.state.phase is Phase.FIRING
+
+
 def test_the_lease_counts_from_the_last_decision_not_from_the_beat() -> None:
     run = Run()
     run.beat()
