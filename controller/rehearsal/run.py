@@ -122,8 +122,16 @@ def _child(rng: Random) -> Random:
     return Random(rng.randrange(2**63))  # noqa: S311 - as above
 
 
-def rehearse(script: Script, parts: Processes, on_look: OnLook = lambda *_: None) -> Result:
-    """Rehearse in this thread, and return how it ended. ``on_look`` gets the status every 20 virtual seconds.
+def rehearse(
+    script: Script,
+    parts: Processes,
+    on_look: OnLook = lambda *_: None,
+    *,
+    on_built: Callable[[Rehearsal], None] = lambda _: None,
+    on_ended: Callable[[Rehearsal], None] = lambda _: None,
+) -> Result:
+    """Rehearse in this thread, and return how it ended. ``on_look`` gets the status every 20 virtual seconds,
+    ``on_built`` everything before it starts, and ``on_ended`` after its end.
 
     Raises:
         GatehouseError: the rehearsal cannot begin, or is defective.
@@ -133,10 +141,12 @@ def rehearse(script: Script, parts: Processes, on_look: OnLook = lambda *_: None
 
     async def work() -> Result:
         rehearsal = await build(script, parts, loop)
+        on_built(rehearsal)
         status = await play(rehearsal, on_look)
         counts = _counts(rehearsal)
         await rehearsal.controller.stop()
         await rehearsal.watchdog.stop()
+        on_ended(rehearsal)
         result = _result(rehearsal, status, counts)
         result.wall_s, result.cpu_s = time.monotonic() - wall, time.process_time() - cpu
         return result
