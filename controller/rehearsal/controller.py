@@ -28,7 +28,7 @@ from controller.journal.port import Journal
 from controller.rehearsal.folder import CONSOLE, GATEWAY
 from controller.rehearsal.network import Sites
 from controller.rehearsal.signer import InsideSigner
-from controller.rehearsal.time import LoopTicks, NoThreads
+from controller.rehearsal.time import NoThreads
 from controller.runtime.assembly import Assembly
 from controller.runtime.followers.latchfile import LATCH_FILE, LatchFile, latch_elsewhere
 from controller.runtime.followers.recent import RecentHistory
@@ -94,7 +94,7 @@ class InsideController:
             stack.callback(leadership.claims.close)
             stack.callback(leadership.journal.close)
             self.journal = leadership.journal
-            surroundings = Surroundings(LoopTicks, NoThreads, self.rng)
+            surroundings = Surroundings(NoThreads, self.rng)
             deployment = in_force(deployment, leadership)
             self.assembly = await assemble(deployment, services, leadership, signers, _waits, stack, surroundings)
             self.on_started(self.assembly)

@@ -17,7 +17,6 @@ from datetime import datetime
 from typing import Any, ParamSpec, TypeVar
 
 from controller.rehearsal.pipes import Pipes
-from controller.runtime.loop.schedule import TICK_EVERY_S
 from exchange.errors import GatehouseError
 from exchange.model import Millis
 
@@ -119,25 +118,6 @@ class AtOnce(Executor):
         except OSError as error:
             done.set_exception(error)
         return done
-
-
-class LoopTicks:
-    """Calls a function four times a second of the running loop's time (``controller.runtime.loop.schedule``)."""
-
-    def __init__(self, tick: Callable[[], None]) -> None:
-        self._tick = tick
-        self._loop = asyncio.get_running_loop()
-        self._at = self._loop.time()
-        self._timer = self._loop.call_at(self._at, self._turn)
-
-    def shutdown(self, wait: bool = True) -> None:  # noqa: ARG002, FBT001, FBT002 - apscheduler's signature
-        """Call it no more."""
-        self._timer.cancel()
-
-    def _turn(self) -> None:
-        self._at += TICK_EVERY_S
-        self._timer = self._loop.call_at(self._at, self._turn)
-        self._tick()
 
 
 class NoThreads:

@@ -171,7 +171,7 @@ class Assembly:
             heartbeat=self.heartbeat,
             token=parts.surroundings.token,
         )
-        self._ticker = Ticker(self._markets.tick, clock, parts.surroundings.start_ticking)
+        self._ticker = Ticker(self._markets.tick, clock)
         self._threads = self._make_threads()
         self._drills = self._make_drills()
 

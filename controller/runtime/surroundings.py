@@ -1,4 +1,4 @@
-"""What a controller takes from the process it runs in: what makes it tick, threads beside the event loop, and chance.
+"""What a controller takes from the process it runs in: threads beside the event loop, and chance.
 
 ``gatehouse run`` has a real process (``PROCESS``). A rehearsal in virtual time has one event loop, no threads and a seed.
 """
@@ -11,7 +11,6 @@ from random import Random, SystemRandom
 from typing import Protocol
 
 from controller.runtime.halt_threads import HaltThreads
-from controller.runtime.loop.schedule import StartTicking, start_ticking
 
 
 class Threads(Protocol):
@@ -32,9 +31,8 @@ class Threads(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """``start_ticking`` calls a function four times a second; ``rng`` makes nonces, ids of commands and the jitter of waits."""
+    """``rng`` makes nonces, ids of commands and the jitter of waits."""
 
-    start_ticking: StartTicking = start_ticking
     halt_threads: Callable[..., Threads] = HaltThreads
     rng: Random = field(default_factory=SystemRandom)
 

@@ -106,9 +106,10 @@ class Alerts:
             self._last_sent.clear()
         key = (alert.kind, alert.title)
         last = self._last_sent.get(key)
-        self._last_sent = {sent: at for sent, at in self._last_sent.items() if now - at < QUIET_MS}
+        self._last_sent = {sent: at for sent, at in self._last_sent.items() if 0 <= now - at < QUIET_MS}
         self._last_sent[key] = now
-        if last is not None and now - last < QUIET_MS:
+        # A clock that was set back must not keep alerts quiet for as long as it was set back.
+        if last is not None and 0 <= now - last < QUIET_MS:
             return False
         title, detail = self._redactor.text(alert.title), self._redactor.text(alert.detail)
         _LOG.log(_LEVELS[alert.kind], "%s: %s", title, detail, extra={"fields": {"kind": alert.kind.value}})

@@ -26,7 +26,7 @@ QUEUE = 10_000
 QUIET_S = 5.0
 """How often counts of repeated lines are looked for while nothing is written."""
 
-_NOISY = ("httpx", "httpcore", "websockets", "uvicorn", "apscheduler", "transitions", "urllib3")
+_NOISY = ("httpx", "httpcore", "websockets", "uvicorn", "transitions", "urllib3")
 
 
 class JsonLines(logging.Formatter):

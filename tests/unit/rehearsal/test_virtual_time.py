@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from controller.rehearsal.time import LoopTicks, StandsStill, VirtualClock, VirtualLoop, run_virtually
+from controller.rehearsal.time import StandsStill, VirtualClock, VirtualLoop, run_virtually
+from controller.runtime.loop.schedule import start_ticking
 
 START = datetime(2025, 1, 6, tzinfo=UTC)
 
@@ -89,13 +90,13 @@ def test_a_tick_comes_four_times_a_virtual_second() -> None:
     loop, ticks = VirtualLoop(), list[float]()
 
     async def work() -> None:
-        ticking = LoopTicks(lambda: ticks.append(loop.time()))
+        ticking = start_ticking(lambda: ticks.append(loop.time()))
         await asyncio.sleep(10.1)
         ticking.shutdown()
         await asyncio.sleep(10)
 
     run_virtually(work(), loop)
-    assert ticks == [number / 4 for number in range(41)]
+    assert ticks == [number / 4 for number in range(1, 41)]
 
 
 def test_both_ends_of_a_unix_socket_are_in_the_loop(tmp_path: object) -> None:

@@ -48,6 +48,15 @@ def test_an_alert_is_sent_again_after_a_quiet_time() -> None:
     assert alerts.notify(BREACH)
 
 
+def test_a_clock_that_is_set_back_keeps_no_alert_quiet() -> None:
+    clock = SetClock()
+    clock.at = 3_600_000
+    alerts = make(clock)
+    alerts.notify(BREACH)
+    clock.at = 0
+    assert alerts.notify(BREACH)
+
+
 def test_a_second_halt_after_a_stage_change_is_sent_at_once() -> None:
     alerts = make()
     halted = Alert(AlertKind.HALTED, "HALTED", "drawdown")

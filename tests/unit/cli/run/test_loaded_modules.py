@@ -36,16 +36,16 @@ NOWHERE = {"rich", "pygments", "jinja2", "psycopg", "opentelemetry", "sentry_sdk
 NEVER = {
     "run": NOWHERE | {"exchange.testnet.server", "exchange.testnet.venue", "controller.audit"},
     "signer": NOWHERE
-    | {"httpx", "httpcore", "websockets", "google.protobuf", "uvicorn", "starlette", "apscheduler", "apsw", "transitions"}
+    | {"httpx", "httpcore", "websockets", "google.protobuf", "uvicorn", "starlette", "apsw", "transitions"}
     | {"controller.bootstrap", "controller.core", "controller.console", "controller.gateway", "controller.journal"},
     "watchdog": NOWHERE
-    | {"uvicorn", "starlette", "apscheduler", "apsw", "transitions", "cryptography", "gates"}
+    | {"uvicorn", "starlette", "apsw", "transitions", "cryptography", "gates"}
     | {"controller.bootstrap", "controller.console", "controller.gateway", "controller.authority", "exchange.matching"},
     "testnet": NOWHERE
-    | {"httpx", "httpcore", "apscheduler", "transitions", "pydantic_settings", "exchange.mexc"}
+    | {"httpx", "httpcore", "transitions", "pydantic_settings", "exchange.mexc"}
     | {"controller.bootstrap", "controller.console", "controller.core", "controller.gateway", "controller.journal"},
     "witness": NOWHERE
-    | {"httpx", "httpcore", "apscheduler", "transitions"}
+    | {"httpx", "httpcore", "transitions"}
     | {"controller.bootstrap", "controller.console", "exchange.mexc", "exchange.testnet"},
 }
 """For each verb packages that its process does not load."""
