@@ -228,8 +228,8 @@ def test_a_price_that_is_missing_on_the_way_stays_the_one_before() -> None:
 def test_the_best_six_hours_are_compared_with_all_that_won() -> None:
     hours = 3_600_000
     ends = np.array([START + 1, START + 6 * hours, START + 6 * hours + 1, START + 13 * hours, START + 19 * hours])
-    # the blocks that end at 06:00, 12:00, 18:00 and 24:00 brought 3, -4, 2 and 1
-    assert equity.best_block(ends, np.array([1.0, 2.0, -4.0, 2.0, 1.0])) == pytest.approx(3 / 6)
+    # the blocks that end at 06:00, 12:00, 18:00 and 24:00 brought 4, -4, 2 and 1
+    assert equity.best_block(ends, np.array([1.0, 3.0, -4.0, 2.0, 1.0])) == pytest.approx(4 / 7)
 
 
 def test_without_six_hours_that_won_there_is_no_best() -> None:

@@ -63,7 +63,7 @@ def test_long_runs_are_drawn_less_often(n: int, times: int) -> None:
     assert resampling.repeats(n) == times
 
 
-def test_the_lower_bound_of_a_known_mean_is_wrong_about_as_often_as_it_says() -> None:
+def test_a_bound_is_wrong_about_as_often_as_it_says() -> None:
     # 200 samples of 100 with a mean of 0: at 5 % about 10 bounds are above it; more than 24 have a probability below 1e-4
     dice = np.random.default_rng(17)
     wrong = 0

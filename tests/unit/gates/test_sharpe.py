@@ -132,6 +132,11 @@ def test_neighbours_that_cancel_out_make_an_annual_ratio_larger() -> None:
     assert sharpe.annual_factor(returns, of(returns)) == pytest.approx(2 / sqrt(2 - 2 * 0.95) * sqrt(PERIODS_A_YEAR / 2))
 
 
+def test_fewer_than_ten_periods_for_each_lag_count_as_independent() -> None:
+    returns = np.array([1.0, 0.0] * 9 + [1.0])
+    assert sharpe.annual_factor(returns, of(returns)) == pytest.approx(sqrt(PERIODS_A_YEAR))
+
+
 def test_neighbours_count_within_an_hour_only() -> None:
     returns = np.random.default_rng(5).normal(size=864)
     found = of(returns)
