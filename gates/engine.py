@@ -18,6 +18,7 @@ from policies import canonical
 from policies.document import Policy, parse_journalled
 from policies.document import digest as policy_digest
 from policies.numbers import text
+from policies.ramp import cap_of_step, next_step
 from policies.rules import METRICS, STATISTIC_MAX_AGE_MS, GateName, Kind, MetricName, Op, Unit
 from policies.schema import GateRule
 from policies.stage import Environment
@@ -73,7 +74,8 @@ def evaluate(gate: GateName, policy: Policy, evidence: Evidence | None, as_of: M
     in_force = policy_digest(policy)
     objection = _objection(gate, policy, evidence, as_of, in_force)
     results = tuple(
-        _result(rule, None, *objection) if objection else _judge(rule, policy, evidence, as_of) for rule in policy.gates.of(gate)
+        _result(rule, None, *objection) if objection else _judge(rule, policy, evidence, as_of)
+        for rule in _asked(gate, policy, evidence)
     )
     return GateResult(
         gate=gate,
@@ -84,6 +86,14 @@ def evaluate(gate: GateName, policy: Policy, evidence: Evidence | None, as_of: M
         rules=results,
         attestation=evidence.attestation if evidence else None,
     )
+
+
+def _asked(gate: GateName, policy: Policy, evidence: Evidence | None) -> tuple[GateRule, ...]:
+    """The rules for the move that the evidence is for. Without a known target every rule is asked."""
+    rules = policy.gates.of(gate)
+    step = None if evidence is None else next_step(policy, evidence.subject.stage, evidence.subject.step)
+    cap = None if step is None else cap_of_step(policy, step)
+    return rules if cap is None else tuple(rule for rule in rules if rule.above_eur is None or cap > rule.above_eur)
 
 
 def result_bytes(result: GateResult) -> bytes:

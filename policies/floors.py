@@ -15,7 +15,7 @@ from functools import partial
 from policies.drills import DRILLS, GREEN_FOR_MS
 from policies.numbers import WIDE, text
 from policies.rules import GateName, MetricName, Op
-from policies.schema import GateRule, Policy
+from policies.schema import FIRST_STEP_MAX_EUR, GateRule, Policy
 from policies.stage import WITHOUT_REAL_MONEY, Environment, Stage
 
 _DAY_MS, _HOUR_MS = 86_400_000, 3_600_000
@@ -424,9 +424,22 @@ def violations(policy: Policy, *, journalled: bool = False) -> tuple[Violation, 
             "production evidence must prove it",
         )
         for required in (*REQUIRED_RULES, *(() if journalled else (*DRILL_RULES, *VALIDATION_RULES, *LIVE_RULES)))
-        if not any(_as_strict(rule, required) for rule in policy.gates.of(required.gate))
+        if not any(rule.above_eur is None and _as_strict(rule, required) for rule in policy.gates.of(required.gate))
     ]
-    return (*loose, *_undeclared(policy, journalled=journalled), *absent)
+    return (*loose, *_undeclared(policy, journalled=journalled), *absent, *_unrecorded(policy, journalled=journalled))
+
+
+def _unrecorded(policy: Policy, *, journalled: bool) -> tuple[Violation, ...]:
+    """A ramp beyond the first step's most needs a record that is not explained by chance (execution-safety.md §4.3 C4)."""
+    needed = RequiredRule(GateName.RAMP_STEP, MetricName.DSR, Op.AT_LEAST, Decimal("0.95"))
+    if journalled or not any(step > FIRST_STEP_MAX_EUR for step in policy.ramp.steps):
+        return ()
+    if any(_as_strict(rule, needed) and (rule.above_eur or 0) <= FIRST_STEP_MAX_EUR for rule in policy.gates.of(needed.gate)):
+        return ()
+    measured = f"without a rule that strict on {needed.metric} for steps above {FIRST_STEP_MAX_EUR} EUR"
+    bound = f"{needed.metric} {needed.op} {text(needed.bound)}"
+    why = "more than that needs a record that chance does not explain"
+    return (Violation(f"gates.{needed.gate}", measured, bound, why),)
 
 
 def _undeclared(policy: Policy, *, journalled: bool) -> tuple[Violation, ...]:

@@ -422,7 +422,10 @@ class Performance(_Section):
 
 
 class GateRule(_Section):
-    """One comparison. ``min_samples``: with fewer observations behind the metric, the rule is inconclusive."""
+    """One comparison. ``min_samples``: with fewer observations behind the metric, the rule is inconclusive.
+
+    ``above_eur``: the rule is asked only for a step of the ramp whose cap is above this.
+    """
 
     id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
     metric: MetricName
@@ -430,6 +433,7 @@ class GateRule(_Section):
     threshold: Exact
     unit: Unit
     min_samples: Annotated[int, Field(ge=1)]
+    above_eur: Positive | None = None
 
     @model_validator(mode="after")
     def _right_unit(self) -> Self:
@@ -476,6 +480,8 @@ class Gates(_Section):
             ids = [rule.id for rule in self.of(gate)]
             if len(set(ids)) != len(ids):
                 raise ValueError(f"two rules of {gate} have the same id")
+            if gate is not GateName.RAMP_STEP and any(rule.above_eur is not None for rule in self.of(gate)):
+                raise ValueError(f"a rule of {gate} has above_eur, which only the steps of the ramp have")
         return self
 
 

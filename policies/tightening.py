@@ -62,7 +62,8 @@ def _gates_hold(old: Policy, new: Policy) -> bool:
 def _as_strict(old: GateRule, new: GateRule) -> bool:
     same = (new.id, new.metric, new.op) == (old.id, old.metric, old.op)
     threshold = new.threshold == old.threshold or new.op.holds(new.threshold, old.threshold)
-    return same and threshold and new.min_samples >= old.min_samples
+    everywhere = new.above_eur is None or (old.above_eur is not None and new.above_eur <= old.above_eur)
+    return same and threshold and everywhere and new.min_samples >= old.min_samples
 
 
 def _fields(policy: Policy) -> dict[str, object]:
