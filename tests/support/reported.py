@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from itertools import groupby
 from pathlib import Path
 
+from controller.audit.replay import figures_of
 from controller.core import inputs as i
 from controller.core.event_codec import encode
 from controller.core.events import CommandAccepted
@@ -19,8 +20,6 @@ from controller.report.document import document
 from controller.report.sealed import Sealed, seal
 from exchange.model import OrderStatus, Side
 from exchange.ports import Rejected
-from gates.declared import Declared
-from gates.performance import measure
 from policies import canonical
 from policies.authority import Verb
 from policies.stage import Stage
@@ -88,11 +87,9 @@ def measured(desk: Desk) -> Desk:
     """The desk after its statistics were computed from its journal as it is now."""
     state, tally = desk.state, desk.state.tally
     assert tally is not None
-    figures = tuple(
-        i.Computed(one.name, one.value, one.samples, one.detail)
-        for one in measure(tally.series, Declared(looks=3, variants=4), covered_ms=tally.covered_ms)
-    )
-    desk.give(i.StatisticsComputed(tally.started_at, state.seq, state.at, tally.covered_ms, "sha256:" + "e" * 64, figures))
+    assert state.policy is not None
+    figures = figures_of(tally.series, state.policy.performance, tally.covered_ms)
+    desk.give(i.StatisticsComputed(tally.started_at, state.seq, state.at, tally.covered_ms, tally.series.digest(), figures))
     return desk
 
 
