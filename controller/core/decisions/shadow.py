@@ -20,6 +20,9 @@ from gates.bias import outside_the_band
 from policies.numbers import WIDE
 from policies.stage import LIVE_STAGES, ON_THE_TESTNET
 
+_PRICE_STEP = Decimal("1e-12")
+"""Mean prices are rounded to 12 digits after the point."""
+
 
 def order_tests_answered(draft: Draft, report: OrderTestsAnswered) -> None:
     """Journal the answers. They count for the validation that is under way, and for nothing else."""
@@ -40,7 +43,7 @@ def shadow_ended(draft: Draft, report: ShadowEnded) -> None:
             filled=order.status is OrderStatus.FILLED,
             simulated_filled=report.filled,
             price=_mean_price(order),
-            simulated_price=report.price,
+            simulated_price=None if report.price is None else report.price.quantize(_PRICE_STEP, context=WIDE),
             ack_ms=report.real_ack_ms,
             simulated_ack_ms=report.ack_ms,
             fill_ms=report.real_fill_ms,
@@ -64,7 +67,7 @@ def _revoke(draft: Draft, why: str) -> None:
 
 
 def _mean_price(order: OrderState) -> Decimal | None:
-    """The mean price of the order's trades, rounded to 12 digits after the point."""
+    """The mean price of the order's trades."""
     if not order.booked:
         return None
-    return WIDE.divide(order.booked_quote, order.booked).quantize(Decimal("1e-12"), context=WIDE)
+    return WIDE.divide(order.booked_quote, order.booked).quantize(_PRICE_STEP, context=WIDE)

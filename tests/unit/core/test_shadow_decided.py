@@ -58,10 +58,15 @@ def pairs(desk: Desk, count: int, *, better: str = "0", first: Side = Side.BUY) 
 def test_a_pair_is_journalled_and_counted_once(live: Desk) -> None:
     desk = live.fork()
     client_id = traded(desk)
-    decision = desk.give(simulated(client_id, price=D("59990")))
+    decision = desk.give(simulated(client_id, price=D("59990.0000000000001")))
     (event,) = decision.events
     assert isinstance(event, e.ShadowCompared)
-    assert (event.filled, event.simulated_filled, event.price, event.simulated_price) == (True, True, D(60_000), D(59_990))
+    assert (event.filled, event.simulated_filled, event.price, event.simulated_price) == (
+        True,
+        True,
+        D(60_000),
+        D("59990.000000000001"),
+    )
     tally = desk.state.shadow
     # 10 of 60000 cheaper is 1.666667 bps; 40 - 30 and 50 - 35 ms.
     assert (tally.orders, tally.filled, tally.only_simulated, tally.only_real) == (1, 1, 0, 0)
