@@ -76,7 +76,9 @@ def document(found: Collected, command: Signed | None = None) -> dict[str, Any]:
 def _about(found: Collected, command: Signed | None) -> dict[str, Any]:
     state, head = found.folded, found.head
     assert head is not None
+    kind = command.accepted.verb.value if command is not None else "run"
     return {
+        "name": f"{head.seq:06d}-{kind}",
         "controller_id": state.controller_id,
         "environment": state.environment.value,
         "gatehouse_version": state.gatehouse_version,
