@@ -17,7 +17,7 @@ help:
 	@echo "make soak   run what needs the whole machine for minutes: overload, long runs of real processes"
 	@echo "make ordinary play a week's events on a production deployment against a stand-in for MEXC (as root; ORDINARY_SECONDS for a long run)"
 	@echo "make bots   install bots that others wrote and govern them up to LIVE_€10 (ARGS='--only freqtrade'; needs the package index)"
-	@echo "make campaign play 100,000 generated sequences against the venue's own books (CAMPAIGN_SEED, CAMPAIGN_SEQUENCES)"
+	@echo "make campaign play 100,000 generated sequences against the venue's own books, then rehearse seeds with faults (CAMPAIGN_SEED, _SEQUENCES, _MINUTES)"
 	@echo "make fuzz   give the parsers of what MEXC sends random bytes for a minute, guided by coverage (ARGS='--seconds 600')"
 	@echo "make mutate change the code that guards money, and see whether the tests notice (ARGS=FILE for one file)"
 	@echo "make check  lint, types and import rules"
@@ -78,6 +78,7 @@ bots: $(READY) tools
 
 campaign: $(READY)
 	@$(BIN)/python ops/spent.py "make $@" $(BIN)/python -m tests.support.campaign.run
+	@$(BIN)/python ops/spent.py "make $@, rehearsals" $(BIN)/python -m tests.support.campaign.rehearsals
 
 fuzz: $(READY)
 	@$(BIN)/python -m ops.fuzz $(ARGS)

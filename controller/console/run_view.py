@@ -106,6 +106,12 @@ class CoverageView(View):
 
     @computed_field  # type: ignore[prop-decorator]
     @property
+    def short(self) -> str:
+        """The same without the gap, for a small place."""
+        return ", ".join(part for part in (f"coverage {self.ratio} %" if self.ratio else "", self.eta) if part)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
     def eta(self) -> str:
         """When the target is reached, in words, or why nobody can say."""
         if self.eta_ms is not None:

@@ -59,6 +59,7 @@ class InsideController:
     assembly: Assembly | None = None
     journal: Journal | None = None
     starts: int = 0
+    on_started: Callable[[Assembly], None] = lambda _: None
     _stack: AsyncExitStack | None = None
 
     @property
@@ -96,6 +97,7 @@ class InsideController:
             surroundings = Surroundings(LoopTicks, NoThreads, self.rng)
             deployment = in_force(deployment, leadership)
             self.assembly = await assemble(deployment, services, leadership, signers, _waits, stack, surroundings)
+            self.on_started(self.assembly)
             await run_assembly(self.assembly, stack)
             limits = GatewayLimits(strict_content_type=deployment.settings.gateway.strict_content_type)
             self.sites.at(GATEWAY).app = create_gateway(self.assembly.bots, self.assembly.keyring, limits)

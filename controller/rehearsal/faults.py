@@ -12,17 +12,15 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from controller.journal.sqlite import SqliteJournal
 from controller.rehearsal.operators import NoAnswer
+from controller.rehearsal.scene import Rehearsal
 from exchange.errors import UsageError
 from exchange.testnet.conditions.faults import Fault, FaultKind
 from exchange.testnet.venue import SimulatedVenue
 from policies.stage import Stage
-
-if TYPE_CHECKING:
-    from controller.rehearsal.run import Rehearsal
 
 PART_COVERED = 4
 LOOK_EVERY_S = 1.0

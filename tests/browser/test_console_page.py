@@ -178,7 +178,7 @@ def test_the_run_is_shown_with_its_streams_and_when_it_ends(window: Window, cons
     console.publish(a_status(coverage=lost))
     expect(window.page.locator('[data-f="run_line"]')).to_have_text(lost.line)
     expect(window.page.locator("#lost-run")).to_contain_text(a_lost_run().line)
-    expect(window.page.locator("#hopeless")).to_contain_text("This run cannot pass any more: longest-gap.")
+    expect(window.page.locator("#hopeless")).to_contain_text(lost.hopeless)
     expect(window.page.locator("#streams li.warn")).to_have_text(down.line)
     assert window.page_errors == []
 

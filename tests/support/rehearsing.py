@@ -9,7 +9,8 @@ from typing import Any
 
 from controller.cli.rehearse.parts import processes
 from controller.rehearsal.bots import load_bot
-from controller.rehearsal.run import Rehearsal, Result, Script, rehearse
+from controller.rehearsal.run import Result, rehearse
+from controller.rehearsal.scene import Rehearsal, Script
 from policies.stage import Stage
 from tests.support.rig import TAPE
 

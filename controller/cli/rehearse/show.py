@@ -17,7 +17,8 @@ from controller.cli.shared.output import Output, print_json, stderr, stdout
 from controller.rehearsal.bots import load_bot
 from controller.rehearsal.faults import named
 from controller.rehearsal.policy import policy_file
-from controller.rehearsal.run import Rehearsal, Result, Script, rehearse
+from controller.rehearsal.run import Result, rehearse
+from controller.rehearsal.scene import Rehearsal, Script
 from exchange.errors import UsageError
 from policies.stage import Stage
 

@@ -23,11 +23,9 @@ def gate_table(gate: GateView) -> Table:
 
 
 def rule_lines(gate: GateView) -> list[Text]:
-    """Why rules do not pass that need more than time, what is left of what was declared, and whether the run can pass at all."""
-    lines = [
-        Text(f"  {rule.id}: {rule.explanation}") for rule in gate.rules if rule.verdict == "FAIL" and rule.chance in {"", "open"}
-    ]
-    lines += [Text(f"  {line}") for line in gate.declared]
+    """Why rules fail that need more than time, what is left of what the policy declares, and whether the run can pass."""
+    failing = [rule for rule in gate.rules if rule.verdict == "FAIL" and rule.chance in {"", "open"}]
+    lines = [Text(f"  {line}") for line in (*(f"{rule.id}: {rule.explanation}" for rule in failing), *gate.declared)]
     return [*lines, *((Text(gate.hopeless, "bold red"),) if gate.hopeless else ())]
 
 

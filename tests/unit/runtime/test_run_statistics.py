@@ -10,8 +10,9 @@ from decimal import Decimal
 import pytest
 
 from controller.core import inputs as i
-from controller.core.state import State
+from controller.core.state import Measured, State
 from controller.runtime.statistics import Compute, Statistics, in_a_thread
+from exchange.model import Millis
 from gates.computed import Statistic
 from gates.series import RunSeries
 from policies.authority import Verb
@@ -87,6 +88,30 @@ async def test_a_proposal_whose_gate_asks_for_them_waits_for_them(writer: Writer
 async def test_a_proposal_without_such_a_gate_computes_nothing(writer: Writer, verb: Verb) -> None:
     await writer.statistics().before_proposal(verb)
     assert writer.reports == []
+
+
+@pytest.mark.parametrize(
+    ("age_ms", "error", "computed"), [(0, "", 0), (899_999, "", 0), (900_000, "", 1), (59_999, "x", 0), (60_000, "x", 1)]
+)
+async def test_asking_again_and_again_computes_nothing(writer: Writer, age_ms: int, error: str, computed: int) -> None:
+    """Proposals need no signature, so a flood of them must cost no entries."""
+    assert writer.state.tally is not None
+    known = Measured(writer.state.tally.started_at, Millis(writer.state.at - age_ms), FOUND, error)
+    writer.state = replace(writer.state, measured=known)
+    await writer.statistics().before_proposal(Verb.ADVANCE)
+    assert len(writer.reports) == computed
+
+
+async def test_statistics_of_another_run_serve_no_proposal(writer: Writer) -> None:
+    writer.state = replace(writer.state, measured=Measured(Millis(1), writer.state.at, FOUND, ""))
+    await writer.statistics().before_proposal(Verb.ADVANCE)
+    assert len(writer.reports) == 1
+
+
+async def test_proposals_at_once_wait_for_one_computation(writer: Writer) -> None:
+    statistics = writer.statistics()
+    await asyncio.gather(*(statistics.before_proposal(Verb.ADVANCE) for _ in range(5)))
+    assert len(writer.reports) == 1
 
 
 async def test_a_gate_without_statistics_computes_nothing(writer: Writer) -> None:

@@ -14,7 +14,7 @@ from controller.core import inputs as i
 from controller.core.inputs import OrderTestsAnswered
 from controller.runtime.loop.inbox import Inbox
 from controller.runtime.loop.writer import CommittedBatch
-from controller.runtime.venues.order_tests import EVERY_S, Answer, OrderTests, may_ask
+from controller.runtime.venues.order_tests import EVERY_S, MANY, Answer, OrderTests, may_ask
 from exchange.model import OrderIntent, OrderStatus
 from policies.authority import Verb
 from policies.stage import Stage
@@ -86,6 +86,13 @@ def test_it_asks_at_most_three_times_a_minute(validating: Desk) -> None:
     assert len(venue.asked) == 4
     times = [at for at, _ in venue.asked]
     assert all(after - before >= EVERY_S for before, after in pairwise(times))
+
+
+def test_after_many_answers_it_asks_once_in_five_minutes(validating: Desk) -> None:
+    desk = validating.fork()
+    desk.give(i.OrderTestsAnswered(MANY))
+    venue, _ = _played(desk, Answer(), orders=6, seconds=290)
+    assert len(venue.asked) == 1
 
 
 def test_answers_are_reported_together(validating: Desk) -> None:
