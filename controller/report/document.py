@@ -19,6 +19,7 @@ from controller.core.lifecycle import Position
 from controller.core.state import State
 from controller.report import figures
 from controller.report.collect import Collected, Signed
+from controller.report.measured import measured
 from controller.report.run import Note, Run
 from controller.report.statistics import statistics
 from controller.report.verdict import verdict
@@ -57,6 +58,7 @@ def document(found: Collected, command: Signed | None = None) -> dict[str, Any]:
         "run": _run(run),
         "performance": figures.performance(run),
         "statistics": statistics(run),
+        "measured": measured(state, run, command),
         "curves": {name: figures.curve_points(getattr(run, name)) for name in ("equity", "exposure", "drawdown", "mid")},
         "history": _history(found),
         "coverage": figures.coverage(run),

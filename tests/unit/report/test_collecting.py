@@ -9,7 +9,7 @@ import pytest
 
 from controller.core import events as e
 from controller.core import inputs as i
-from controller.core.decisions.evidence import judge
+from controller.core.decisions.evidence import gather, judge
 from controller.core.event_codec import encode
 from controller.journal.chain import Head, Record, seal
 from controller.report.collect import Collector
@@ -226,3 +226,14 @@ def test_the_streams_of_a_run_are_shown_with_their_gaps(busy: Desk) -> None:
     assert shown["longest_gap_why"] == "it was silent"
     page = render(seal_document(document(collector.found)))
     assert "it was silent" in page
+
+
+def test_everything_in_the_evidence_is_shown(busy: Desk) -> None:
+    policy = busy.state.policy
+    assert policy is not None
+    evidence = gather(busy.state, policy, GateName.VALIDATION)
+    assert evidence is not None
+    said = report_of(entries_of(busy)).document
+    shown = {row["name"]: row["samples"] for row in (*said["measured"], *said["statistics"]["rows"])}
+    assert shown.keys() >= {one.name.value for one in evidence.metrics} - {"drawdown_excess"}
+    assert all(shown[one.name.value] == one.samples for one in evidence.metrics if one.name.value in shown)
