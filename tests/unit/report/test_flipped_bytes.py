@@ -132,3 +132,34 @@ def test_a_flipped_bit_of_a_report_names_its_part_or_field(command: tuple[bytes,
     for place, flipped in flips(report, wanted):
         why = message(lambda data=flipped: open_report(data))  # type: ignore[misc]
         assert "part " in why or "field" in why, (place, why)
+
+
+def test_an_upper_case_digit_of_a_hash_is_found(command: tuple[bytes, bytes]) -> None:
+    bundle, _ = command
+    start = bundle.index(b'"prev":"sha256:') + len(b'"prev":"sha256:')
+    place = next(place for place in range(start, start + 64) if chr(bundle[place]).isalpha())
+    upper = bundle[:place] + bundle[place : place + 1].upper() + bundle[place + 1 :]
+    assert "field entry.prev" in message(lambda: check_bundle(upper))
+
+
+def test_an_export_without_its_last_line_feed_is_damaged(small: Path, tmp_path: Path) -> None:
+    for name in (LINES, MANIFEST):
+        (tmp_path / name).write_bytes((small / name).read_bytes().removesuffix(b"\n"))
+    assert "expected a line feed" in message(lambda: check_export(tmp_path))
+
+
+def test_lines_after_the_last_entry_are_damage(small: Path, tmp_path: Path) -> None:
+    for name in (LINES, MANIFEST):
+        (tmp_path / name).write_bytes((small / name).read_bytes())
+    with (tmp_path / LINES).open("ab") as file:
+        file.write(b"\n")
+    entries = (small / LINES).read_bytes().count(b"\n")
+    assert message(lambda: check_export(tmp_path)).startswith(f"entry {entries + 1} ")
+
+
+def test_a_swapped_pair_of_lines_is_named(small: Path, tmp_path: Path) -> None:
+    lines = (small / LINES).read_bytes().splitlines(keepends=True)
+    lines[4], lines[5] = lines[5], lines[4]
+    (tmp_path / LINES).write_bytes(b"".join(lines))
+    (tmp_path / MANIFEST).write_bytes((small / MANIFEST).read_bytes())
+    assert "entry 5 (line 5 of journal.jsonl): field seq is 6, expected 5" in message(lambda: check_export(tmp_path))
