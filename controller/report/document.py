@@ -19,14 +19,15 @@ from controller.core.lifecycle import Position
 from controller.core.state import State
 from controller.report import figures
 from controller.report.collect import Collected, Signed
-from controller.report.outlook import what_would_pass
+from controller.report.measured import measured
 from controller.report.run import Note, Run
 from controller.report.statistics import statistics
 from controller.report.verdict import verdict
 from controller.version import VERSION
 from exchange.errors import UsageError
-from exchange.model import DataSource, Millis
+from exchange.model import DataSource
 from gates.engine import result_document
+from gates.outlook import outlooks
 from policies import canonical
 from policies.rules import METRICS, MetricName
 from policies.stage import ON_THE_TESTNET, Environment, Stage
@@ -49,7 +50,7 @@ def document(found: Collected, command: Signed | None = None) -> dict[str, Any]:
             code="nothing-to-report",
             remedy="Start the controller with `gatehouse run` and try again.",
         )
-    gates = [_judged(run, command)] if command is not None else _open_gates(state, run)
+    gates = [_judged(command)] if command is not None else _open_gates(state)
     body: dict[str, Any] = {
         "about": _about(found, command),
         "gates": gates,
@@ -57,6 +58,7 @@ def document(found: Collected, command: Signed | None = None) -> dict[str, Any]:
         "run": _run(run),
         "performance": figures.performance(run),
         "statistics": statistics(run),
+        "measured": measured(state, run, command),
         "curves": {name: figures.curve_points(getattr(run, name)) for name in ("equity", "exposure", "drawdown", "mid")},
         "history": _history(found),
         "coverage": figures.coverage(run),
@@ -76,7 +78,9 @@ def document(found: Collected, command: Signed | None = None) -> dict[str, Any]:
 def _about(found: Collected, command: Signed | None) -> dict[str, Any]:
     state, head = found.folded, found.head
     assert head is not None
+    kind = command.accepted.verb.value if command is not None else "run"
     return {
+        "name": f"{head.seq:06d}-{kind}",
         "controller_id": state.controller_id,
         "environment": state.environment.value,
         "gatehouse_version": state.gatehouse_version,
@@ -96,23 +100,24 @@ def _about(found: Collected, command: Signed | None) -> dict[str, Any]:
 # Gates
 
 
-def _open_gates(state: State, run: Run) -> list[dict[str, Any]]:
+def _open_gates(state: State) -> list[dict[str, Any]]:
     assert state.policy is not None
     judged = []
     for verb, target, gate in gated_moves(state):
-        result = result_document(judge(state, state.policy, gate, state.at))
-        judged.append(_gate(result, verb.value, str(state.position), str(target), run.since, state.at))
+        result = judge(state, state.policy, gate, state.at)
+        lines = {one.rule: one.line for one in outlooks(result, state.tally, state.at)}
+        judged.append(_gate(result_document(result), lines, verb.value, str(state.position), str(target)))
     return judged
 
 
-def _judged(run: Run, command: Signed) -> dict[str, Any]:
+def _judged(command: Signed) -> dict[str, Any]:
     signed = read_command(parse_envelope(command.accepted.envelope).payload)
     here, there = Position(signed.expected_stage, signed.expected_step), Position(signed.target_stage, signed.target_step)
-    result = json.loads(command.accepted.result)
-    return _gate(result, signed.verb.value, str(here), str(there), run.since, Millis(result["as_of"]))
+    return _gate(json.loads(command.accepted.result), {}, signed.verb.value, str(here), str(there))
 
 
-def _gate(result: Mapping[str, Any], verb: str, here: str, there: str, since: Millis, now: Millis) -> dict[str, Any]:
+def _gate(result: Mapping[str, Any], lines: Mapping[str, str], verb: str, here: str, there: str) -> dict[str, Any]:
+    """A gate as it was judged; ``lines`` say by rule what would make it pass."""
     return {
         "gate": result["gate"],
         "verdict": result["verdict"],
@@ -124,11 +129,7 @@ def _gate(result: Mapping[str, Any], verb: str, here: str, there: str, since: Mi
         "policy_digest": result["policy_digest"],
         "attestation": result.get("attestation", ""),
         "rules": [
-            {
-                **rule,
-                "meaning": METRICS[MetricName(rule["metric"])].meaning,
-                "would_pass": what_would_pass(rule, since, now),
-            }
+            {**rule, "meaning": METRICS[MetricName(rule["metric"])].meaning, "would_pass": lines.get(rule["rule"], "")}
             for rule in result["rules"]
         ],
     }

@@ -9,8 +9,10 @@ from typing import Any
 from controller.report.curve import Curve
 from controller.report.run import DAY_MS, Day, Run
 from controller.report.words import day, rounded
+from gates.measure import Tally
 from gates.series import RoundTrip
 from gates.statistics import ratio_down
+from gates.streams import StreamRun
 from policies.numbers import WIDE, text
 
 ZERO = Decimal(0)
@@ -209,6 +211,22 @@ def coverage(run: Run) -> dict[str, Any]:
         "by_reason": _largest(strip.by_reason.items()),
         "gaps": [[int(gap.begin), int(gap.end), gap.reason] for gap in strip.gaps],
         "gaps_left_out": strip.dropped,
+        "streams": [_stream(one, tally) for one in tally.streams.runs] if tally else [],
+    }
+
+
+def _stream(one: StreamRun, tally: Tally) -> dict[str, Any]:
+    ratio = one.coverage(tally.total_ms, tally.last_at)
+    return {
+        "name": one.name,
+        "ratio": None if ratio is None else text(ratio),
+        "gaps": one.gaps,
+        "longest_gap_ms": one.longest_gap_ms,
+        "longest_gap_why": one.longest_gap_why,
+        "down_ms": one.down_until(tally.last_at),
+        "down_why": one.down_why,
+        "rotations": one.rotations,
+        "renewals": one.renewals,
     }
 
 

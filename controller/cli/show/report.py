@@ -64,9 +64,7 @@ def _write(folder: Path, sealed: Sealed, signed: Signed | None) -> dict[str, Pat
     from controller.report.page import render
     from exchange.errors import UsageError
 
-    about = sealed.document["about"]
-    kind = signed.accepted.verb.value if signed is not None else "run"
-    stem = f"{about['entries']:06d}-{kind}"
+    stem = sealed.document["about"]["name"]
     files = {"page": (folder / f"{stem}.html", render(sealed).encode()), "report": (folder / f"{stem}.json", sealed.data)}
     if signed is not None:
         files["bundle"] = folder / f"{stem}.bundle.json", bundle_of(sealed.document["command"])

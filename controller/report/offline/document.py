@@ -17,7 +17,7 @@ from policies import canonical
 PARTS: Mapping[str, type] = {
     **dict.fromkeys(("about", "verdict", "run", "performance", "statistics", "curves", "coverage", "orders"), dict),
     **dict.fromkeys(("latency", "slippage", "notes", "sources"), dict),
-    **dict.fromkeys(("gates", "history", "stages", "signatures", "digests"), list),
+    **dict.fromkeys(("gates", "history", "measured", "stages", "signatures", "digests"), list),
     "format": str,
 }
 _EITHER = ("halt", "command")

@@ -9,15 +9,21 @@ import pytest
 
 from controller.core import events as e
 from controller.core import inputs as i
+from controller.core.decisions.evidence import gather, judge
 from controller.core.event_codec import encode
 from controller.journal.chain import Head, Record, seal
 from controller.report.collect import Collector
 from controller.report.document import document, simulated
+from controller.report.page import render
 from controller.report.reading import report_of as read_report
+from controller.report.sealed import seal as seal_document
 from exchange.errors import IntegrityError, UsageError
 from exchange.model import DataSource, Side
 from exchange.ports import VenueName
 from gates.measure import Tally
+from gates.outlook import outlooks
+from gates.streams import StreamRun, Streams
+from policies.rules import GateName
 from policies.stage import Environment, Stage
 from tests.support.desk import D, Desk
 from tests.support.reported import busy_desk, entries_of, halted_desk, measured, report_of
@@ -196,3 +202,38 @@ def test_a_live_stage_of_production_is_notsimulated() -> None:
     run.sources = {DataSource.LIVE}
     assert simulated(replace(desk.state, environment=Environment.PRODUCTION), run) == []
     assert "rehearsal" in simulated(desk.state, run)[0]
+
+
+def test_what_would_make_a_rule_pass_is_what_the_gates_view_says(busy: Desk) -> None:
+    desk, policy = busy, busy.state.policy
+    assert policy is not None
+    (gate,) = report_of(entries_of(desk)).document["gates"]
+    result = judge(desk.state, policy, GateName.VALIDATION, desk.state.at)
+    expected = {one.rule: one.line for one in outlooks(result, desk.state.tally, desk.state.at)}
+    assert {rule["rule"]: rule["would_pass"] for rule in gate["rules"]} == expected
+    assert any("cannot pass in this run any more" in line for line in expected.values())
+
+
+def test_the_streams_of_a_run_are_shown_with_their_gaps(busy: Desk) -> None:
+    collector = collected(busy)
+    run = collector.found.subject
+    assert run is not None
+    assert run.tally is not None
+    gap = StreamRun("trades", rotations=2, gaps=1, down_ms=4_000, longest_gap_ms=4_000, longest_gap_why="it was silent")
+    run.tally = replace(run.tally, streams=Streams(run.tally.last_at, (gap,)))
+    (shown,) = document(collector.found)["coverage"]["streams"]
+    assert (shown["name"], shown["gaps"], shown["rotations"]) == ("trades", 1, 2)
+    assert shown["longest_gap_why"] == "it was silent"
+    page = render(seal_document(document(collector.found)))
+    assert "it was silent" in page
+
+
+def test_everything_in_the_evidence_is_shown(busy: Desk) -> None:
+    policy = busy.state.policy
+    assert policy is not None
+    evidence = gather(busy.state, policy, GateName.VALIDATION)
+    assert evidence is not None
+    said = report_of(entries_of(busy)).document
+    shown = {row["name"]: row["samples"] for row in (*said["measured"], *said["statistics"]["rows"])}
+    assert shown.keys() >= {one.name.value for one in evidence.metrics} - {"drawdown_excess"}
+    assert all(shown[one.name.value] == one.samples for one in evidence.metrics if one.name.value in shown)

@@ -21,7 +21,7 @@ from gates.computed import Statistic
 from policies.rules import MetricName
 from policies.stage import Stage
 from tests.support.desk import Desk
-from tests.support.proofs import sizes
+from tests.support.proofs import proven, sizes
 from tests.support.reported import entries_of, last_move, measured, report_of, write_export
 
 EVERY = 0
@@ -30,17 +30,16 @@ EVERY = 0
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small export: a deployment that started, traded once and was measured."""
+    """A small export: a deployment that started and traded once."""
     desk = Desk().arm()
     desk.trade(1)
-    desk.run(2_000)
     return write_export(entries_of(desk), tmp_path_factory.mktemp("small"))
 
 
-def flips(data: bytes, wanted: int, seed: int) -> Iterator[tuple[int, bytes]]:
-    """The lowest bit of every byte or, if fewer are wanted, any bit of so many."""
-    chance = random.Random(seed)
-    places = range(len(data)) if wanted == EVERY else sorted(chance.sample(range(len(data)), wanted))
+def flips(data: bytes, wanted: int, part: int = 0, parts: int = 1) -> Iterator[tuple[int, bytes]]:
+    """The lowest bit of every byte of one of the parts or, if fewer are wanted, any bit of so many."""
+    chance = random.Random(7)
+    places = range(part, len(data), parts) if wanted == EVERY else sorted(chance.sample(range(len(data)), wanted))
     for place in places:
         bit = 1 if wanted == EVERY else 1 << chance.randrange(8)
         yield place, data[:place] + bytes((data[place] ^ bit,)) + data[place + 1 :]
@@ -52,20 +51,24 @@ def message(check: Callable[[], object]) -> str:
     return found.value.message
 
 
-def every_flip(file: Path, export: Path, wanted: int) -> Iterator[tuple[int, str]]:
+def every_flip(file: Path, export: Path, wanted: int, part: int = 0, parts: int = 1) -> Iterator[tuple[int, str]]:
     data = file.read_bytes()
     try:
-        for place, flipped in flips(data, wanted, 7):
+        for place, flipped in flips(data, wanted, part, parts):
             file.write_bytes(flipped)
             yield place, message(lambda: check_export(export))
     finally:
         file.write_bytes(data)
 
 
-@pytest.mark.parametrize("wanted", sizes(short=40, long=EVERY))
-def test_a_flipped_bit_of_a_line_names_its_entry_and_field(small: Path, wanted: int) -> None:
+PARTS = 6
+CASES = {"a sample": (40, 0), **{f"every byte, part {part + 1} of {PARTS}": (EVERY, part) for part in range(PARTS)}}
+
+
+@pytest.mark.parametrize("case", proven(CASES, short=["a sample"]))
+def test_a_flipped_bit_of_a_line_names_its_entry_and_field(small: Path, case: tuple[int, int]) -> None:
     ends = list(accumulate(len(line) for line in (small / LINES).read_bytes().splitlines(keepends=True)))
-    for place, why in every_flip(small / LINES, small, wanted):
+    for place, why in every_flip(small / LINES, small, *case, PARTS):
         assert why.startswith(f"entry {bisect_right(ends, place) + 1} "), (place, why)
         assert "field" in why or "its last byte is" in why, (place, why)
 
@@ -117,7 +120,7 @@ def command() -> tuple[bytes, bytes]:
 def test_a_flipped_bit_of_a_bundle_names_its_field(command: tuple[bytes, bytes], wanted: int) -> None:
     bundle, _ = command
     check_bundle(bundle)
-    for place, flipped in flips(bundle, wanted, 7):
+    for place, flipped in flips(bundle, wanted):
         why = message(lambda data=flipped: check_bundle(data))  # type: ignore[misc]
         assert "field" in why, (place, why)
 
@@ -126,6 +129,37 @@ def test_a_flipped_bit_of_a_bundle_names_its_field(command: tuple[bytes, bytes],
 def test_a_flipped_bit_of_a_report_names_its_part_or_field(command: tuple[bytes, bytes], wanted: int) -> None:
     _, report = command
     open_report(report)
-    for place, flipped in flips(report, wanted, 7):
+    for place, flipped in flips(report, wanted):
         why = message(lambda data=flipped: open_report(data))  # type: ignore[misc]
         assert "part " in why or "field" in why, (place, why)
+
+
+def test_an_upper_case_digit_of_a_hash_is_found(command: tuple[bytes, bytes]) -> None:
+    bundle, _ = command
+    start = bundle.index(b'"prev":"sha256:') + len(b'"prev":"sha256:')
+    place = next(place for place in range(start, start + 64) if chr(bundle[place]).isalpha())
+    upper = bundle[:place] + bundle[place : place + 1].upper() + bundle[place + 1 :]
+    assert "field entry.prev" in message(lambda: check_bundle(upper))
+
+
+def test_an_export_without_its_last_line_feed_is_damaged(small: Path, tmp_path: Path) -> None:
+    for name in (LINES, MANIFEST):
+        (tmp_path / name).write_bytes((small / name).read_bytes().removesuffix(b"\n"))
+    assert "expected a line feed" in message(lambda: check_export(tmp_path))
+
+
+def test_lines_after_the_last_entry_are_damage(small: Path, tmp_path: Path) -> None:
+    for name in (LINES, MANIFEST):
+        (tmp_path / name).write_bytes((small / name).read_bytes())
+    with (tmp_path / LINES).open("ab") as file:
+        file.write(b"\n")
+    entries = (small / LINES).read_bytes().count(b"\n")
+    assert message(lambda: check_export(tmp_path)).startswith(f"entry {entries + 1} ")
+
+
+def test_a_swapped_pair_of_lines_is_named(small: Path, tmp_path: Path) -> None:
+    lines = (small / LINES).read_bytes().splitlines(keepends=True)
+    lines[4], lines[5] = lines[5], lines[4]
+    (tmp_path / LINES).write_bytes(b"".join(lines))
+    (tmp_path / MANIFEST).write_bytes((small / MANIFEST).read_bytes())
+    assert "entry 5 (line 5 of journal.jsonl): field seq is 6, expected 5" in message(lambda: check_export(tmp_path))

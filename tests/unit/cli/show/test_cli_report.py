@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +13,14 @@ import pytest
 
 from controller.core.events import CommandAccepted
 from controller.journal.chain import entry_hash
+from controller.journal.export import entry_in
 from controller.report.sealed import seal
 from policies import canonical
 from policies.authority import Verb
 from policies.stage import Stage
 from tests.support.cli_kit import Run, printed, write_journal
 from tests.support.desk import Desk
+from tests.support.reported import write_export
 
 
 @pytest.fixture(scope="module")
@@ -149,3 +154,66 @@ def test_a_halted_deployment_says_what_halted_it(run: Run, journalled: Path) -> 
     verdict = printed(run("report", "-d", journalled, "-o", "json"))["verdict"]
     assert verdict["word"] == "HALTED"
     assert "daily-loss" in verdict["sentence"] or "loss" in verdict["sentence"]
+
+
+def test_a_journal_with_an_edited_entry_says_where_and_how_far_it_is_good(run: Run, journalled: Path) -> None:
+    edited(journalled, "UPDATE entry SET at = at + 1 WHERE seq = 100")
+    error = printed(run("report", "-d", journalled, "-o", "json"), error=True)["error"]
+    assert error["code"] == "journal-broken"
+    assert "entry 100 is not what was written" in error["message"]
+    assert "gatehouse report --upto 99" in error["remedy"]
+    assert printed(run("report", "-d", journalled, "--upto", "99", "-o", "json"))["page"].endswith("000099-run.html")
+
+
+def test_a_file_that_is_no_journal_says_what_to_do(run: Run, journalled: Path) -> None:
+    for name in ("journal.db-wal", "journal.db-shm"):
+        (journalled / "var" / name).unlink(missing_ok=True)
+    (journalled / "var" / "journal.db").write_bytes(b"not a database" * 1000)
+    error = printed(run("report", "-d", journalled, "-o", "json"), error=True)["error"]
+    assert error["code"].startswith("journal")
+    assert error["remedy"]
+
+
+def test_a_report_that_cannot_be_written_says_so(run: Run, journalled: Path) -> None:
+    (journalled / "var" / "reports").write_text("in the way")
+    error = printed(run("report", "-d", journalled, "-o", "json"), error=True)["error"]
+    assert error["code"] == "report-not-written"
+
+
+def test_an_export_is_verified_by_a_fresh_process_from_its_files_alone(run: Run, journalled: Path, tmp_path: Path) -> None:
+    run("journal", "export", tmp_path / "export", "-d", journalled)
+    nothing = tmp_path / "nothing"
+    nothing.mkdir()
+    command = (sys.executable, "-m", "controller", "verify", str(tmp_path / "export"), "-o", "json")
+    ended = subprocess.run(command, cwd=nothing, env={"PATH": ""}, capture_output=True, text=True, check=True)
+    found = json.loads(ended.stdout)
+    assert found["audit"]["accepted"] == 3
+    assert found["stage"] == "HALTED"
+
+
+def test_an_export_is_compared_with_a_checkpoint(run: Run, journalled: Path, tmp_path: Path) -> None:
+    run("journal", "export", tmp_path / "export", "-d", journalled)
+    run("journal", "key", "-d", journalled)
+    signed = printed(run("journal", "checkpoint", "-d", journalled, "-o", "json"))
+    note = tmp_path / "note"
+    note.write_text(signed["checkpoint"])
+    check = ("verify", tmp_path / "export", "--checkpoint", note, "--checkpoint-key", signed["public_key"], "-o", "json")
+    assert printed(run(*check))["compared"] == printed(run(*check))["entries"]
+    lines = (tmp_path / "export" / "journal.jsonl").read_bytes().splitlines(keepends=True)
+    shorter = write_export([entry_in(line) for line in lines[:-5]], tmp_path / "export")
+    assert run("verify", shorter).exit_code == 0
+    error = printed(run(*check), error=True)["error"]
+    assert "the end was cut off" in error["message"]
+
+
+def edited(directory: Path, sql: str) -> None:
+    """Change the journal's file as somebody would who knows its schema, and put the triggers back."""
+    connection = sqlite3.connect(directory / "var" / "journal.db")
+    triggers = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+    for name, _ in triggers:
+        connection.execute(f"DROP TRIGGER {name}")
+    connection.execute(sql)
+    for _, definition in triggers:
+        connection.execute(definition)
+    connection.commit()
+    connection.close()

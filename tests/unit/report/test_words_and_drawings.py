@@ -1,8 +1,6 @@
-"""What would make a rule pass, the verdict on top, and how numbers read."""
+"""How numbers read, and what curves, strips and drawings show."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import pytest
 
@@ -12,54 +10,11 @@ from controller.report.drawing.bars import Counts, histogram
 from controller.report.drawing.curve import Level, Subject, curve
 from controller.report.drawing.scale import time_ticks, value_ticks
 from controller.report.drawing.strip import strip
-from controller.report.outlook import what_would_pass
 from controller.report.words import eur, grouped, percent, span, value_words
 from exchange.model import Millis
 from tests.support.desk import D
 
 HOUR = 3_600_000
-
-
-def rule(metric: str, op: str, threshold: str, measured: str, verdict: str, unit: str, **more: Any) -> dict[str, Any]:
-    return {
-        "metric": metric, "op": op, "threshold": threshold, "measured": measured, "verdict": verdict, "unit": unit,
-        "samples": 10, "min_samples": 1, "explanation": "why", **more,
-    }  # fmt: skip
-
-
-def test_what_grows_has_a_date_at_the_present_pace() -> None:
-    covered = rule("covered_ms", ">=", str(72 * HOUR), str(24 * HOUR), "INCONCLUSIVE", "ms")
-    said = what_would_pass(covered, Millis(0), Millis(25 * HOUR))
-    assert said == "48 h 00 min more: at the present pace in 50 h 00 min, by 1970-01-04 03:00:00 UTC"
-
-
-def test_what_has_not_begun_has_no_date() -> None:
-    orders = rule("orders", ">=", "500", "0", "INCONCLUSIVE", "count")
-    assert what_would_pass(orders, Millis(0), Millis(HOUR)) == "500 more; there is no pace yet to say by when"
-
-
-def test_the_worst_of_a_run_needs_a_new_run() -> None:
-    gap = rule("longest_gap_ms", "<=", "300000", "600000", "FAIL", "ms")
-    assert what_would_pass(gap, Millis(0), Millis(1)).startswith("only a new run")
-
-
-def test_a_ratio_says_how_far_it_is_away() -> None:
-    coverage = rule("coverage_ratio", ">=", "0.99", "0.97", "FAIL", "ratio")
-    assert what_would_pass(coverage, Millis(0), Millis(1)) == "it must rise by 2.00 %, to 99.00 %"
-
-
-def test_too_few_observations_say_how_many_are_missing() -> None:
-    rejects = rule("reject_ratio", "<=", "0.02", "0.01", "INCONCLUSIVE", "ratio", samples=20, min_samples=50)
-    assert what_would_pass(rejects, Millis(0), Millis(1)) == "30 more observations"
-
-
-def test_a_rule_that_passes_needs_nothing() -> None:
-    assert what_would_pass(rule("orders", ">=", "1", "2", "PASS", "count"), Millis(0), Millis(1)) == ""
-
-
-def test_evidence_of_another_policy_is_explained_by_the_gate() -> None:
-    stale = rule("orders", ">=", "1", "", "STALE", "count", explanation="the evidence has expired")
-    assert what_would_pass(stale, Millis(0), Millis(1)) == "the evidence has expired"
 
 
 @pytest.mark.parametrize(
