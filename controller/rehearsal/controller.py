@@ -24,6 +24,7 @@ from controller.console.app import create_app as create_console
 from controller.console.limits import LOCAL_LIMITS
 from controller.gateway.app import create_app as create_gateway
 from controller.gateway.limits import GatewayLimits
+from controller.journal.port import Journal
 from controller.rehearsal.folder import CONSOLE, GATEWAY
 from controller.rehearsal.network import Sites
 from controller.rehearsal.signer import InsideSigner
@@ -56,7 +57,9 @@ class InsideController:
     rng: Random
     open_signer: OpenSigner
     assembly: Assembly | None = None
+    journal: Journal | None = None
     starts: int = 0
+    on_started: Callable[[Assembly], None] = lambda _: None
     _stack: AsyncExitStack | None = None
 
     @property
@@ -90,9 +93,11 @@ class InsideController:
             stack.push_async_callback(services.publisher.finish)
             stack.callback(leadership.claims.close)
             stack.callback(leadership.journal.close)
+            self.journal = leadership.journal
             surroundings = Surroundings(LoopTicks, NoThreads, self.rng)
             deployment = in_force(deployment, leadership)
             self.assembly = await assemble(deployment, services, leadership, signers, _waits, stack, surroundings)
+            self.on_started(self.assembly)
             await run_assembly(self.assembly, stack)
             limits = GatewayLimits(strict_content_type=deployment.settings.gateway.strict_content_type)
             self.sites.at(GATEWAY).app = create_gateway(self.assembly.bots, self.assembly.keyring, limits)

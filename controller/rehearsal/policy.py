@@ -31,6 +31,11 @@ class Plan:
         return max(20, min(_WARMUP_MOST_S, self.covered_s // _WARMUP_PART))
 
     @property
+    def look_every_s(self) -> float:
+        """How often operators look at the gates: a look is many times the work of a tick."""
+        return min(600.0, max(2.0, self.covered_s / 300))
+
+    @property
     def most_s(self) -> int:
         """After this long the rehearsal ends wherever it is."""
         return self.covered_s + self.covered_s // 10 + 6 * self.warmup_s + 600

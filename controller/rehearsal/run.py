@@ -8,7 +8,7 @@ import os
 import resource
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,15 +16,17 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from controller.rehearsal.bots import Bot, BotPort, open_port
+from controller.rehearsal.bots import open_port
 from controller.rehearsal.controller import InsideController, OpenSigner
-from controller.rehearsal.folder import Folder, write_folder
+from controller.rehearsal.faults import strike_in_turn
+from controller.rehearsal.folder import write_folder
 from controller.rehearsal.market import Tapes
 from controller.rehearsal.network import Sites
-from controller.rehearsal.operators import NoAnswer, Operators, open_operators
+from controller.rehearsal.operators import NoAnswer, open_operators
 from controller.rehearsal.policy import Plan, policy_text
+from controller.rehearsal.scene import Rehearsal, Script
 from controller.rehearsal.time import VirtualClock, VirtualLoop, run_virtually
-from controller.rehearsal.venues import InsideVenue, open_venues
+from controller.rehearsal.venues import open_venues
 from controller.rehearsal.watchdog import Beside, InsideWatchdog, OpenWatchdog
 from controller.settings.watchdog import SOCKET_FILE
 from policies.stage import Stage
@@ -41,19 +43,6 @@ class Processes:
 
     signer: OpenSigner
     watchdog: OpenWatchdog
-
-
-@dataclass(frozen=True, slots=True)
-class Script:
-    """What is rehearsed. ``until``: the stage at which it ends. ``policy``: its text, else one that fits the hours."""
-
-    directory: Path
-    tapes: tuple[Path, ...]
-    hours: float
-    seed: int
-    bot: Bot
-    until: Stage = Stage.LIVE_EUR10
-    policy: str | None = None
 
 
 @dataclass(slots=True)
@@ -73,57 +62,46 @@ class Result:
     rounds: int
     counts: dict[str, int] = field(default_factory=dict)
     signed: list[str] = field(default_factory=list)
+    struck: list[str] = field(default_factory=list)
 
 
-@dataclass(slots=True, eq=False)
-class Rehearsal:
-    """Everything that runs in one rehearsal."""
+OnLook = Callable[[Rehearsal, dict[str, Any]], None]
+"""Gets the rehearsal and its status now and then."""
 
-    script: Script
-    plan: Plan
-    loop: VirtualLoop
-    clock: VirtualClock
-    sites: Sites
-    folder: Folder
-    venues: Mapping[str, InsideVenue]
-    controller: InsideController
-    watchdog: InsideWatchdog
-    operators: Operators
-    port: BotPort
 
-    async def run(self, on_look: Callable[[Rehearsal, dict[str, Any]], None]) -> dict[str, Any]:
-        """Until the last stage is reached, the deployment halts, or the time is over. Returns the last status."""
-        await self.watchdog.start()
-        await self.controller.start()
-        trading = asyncio.create_task(_kept_trading(self.script.bot.trade, self.port))
-        climbing = asyncio.create_task(self.operators.climb(self.script.until, self.plan.warmup_s / 10))
-        status: dict[str, Any] = {}
-        reached_at: float | None = None
-        try:
-            while self.loop.time() < self.plan.most_s:
-                await asyncio.sleep(LOOK_EVERY_S)
-                try:
-                    status = await self.operators.status()
-                except NoAnswer:
-                    continue
-                on_look(self, status)
-                if status["stage"] == Stage.HALTED.value:
+async def play(rehearsal: Rehearsal, on_look: OnLook) -> dict[str, Any]:
+    """Until the last stage is reached, the deployment halts, or the time is over. Returns the last status."""
+    await rehearsal.watchdog.start()
+    await rehearsal.controller.start()
+    trading = asyncio.ensure_future(rehearsal.script.bot.trade(rehearsal.port))
+    climbing = asyncio.create_task(rehearsal.operators.climb(rehearsal.script.until, rehearsal.plan.look_every_s))
+    striking = asyncio.create_task(strike_in_turn(rehearsal, rehearsal.script.faults)) if rehearsal.script.faults else None
+    status: dict[str, Any] = {}
+    reached_at: float | None = None
+    try:
+        while rehearsal.loop.time() < rehearsal.plan.most_s:
+            await asyncio.sleep(max(LOOK_EVERY_S, rehearsal.plan.look_every_s))
+            try:
+                status = await rehearsal.operators.status()
+            except NoAnswer:
+                continue
+            on_look(rehearsal, status)
+            if striking is not None and striking.done():
+                striking.result()
+            if status["stage"] == Stage.HALTED.value:
+                break
+            if climbing.done():
+                climbing.result()
+                # What was reached has to hold for a while too.
+                reached_at = rehearsal.loop.time() if reached_at is None else reached_at
+                if rehearsal.loop.time() - reached_at >= rehearsal.plan.warmup_s:
                     break
-                if climbing.done():
-                    climbing.result()
-                    # What was reached has to hold for a while too.
-                    reached_at = self.loop.time() if reached_at is None else reached_at
-                    if self.loop.time() - reached_at >= self.plan.warmup_s:
-                        break
-            return status
-        finally:
-            for task in (trading, climbing):
-                task.cancel()
-            await asyncio.gather(trading, climbing, return_exceptions=True)
-
-
-async def _kept_trading(trade: Callable[[BotPort], Awaitable[None]], port: BotPort) -> None:
-    await trade(port)
+        return status
+    finally:
+        running = [task for task in (trading, climbing, striking) if task is not None]
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
 
 
 async def build(script: Script, parts: Processes, loop: VirtualLoop) -> Rehearsal:
@@ -144,8 +122,16 @@ def _child(rng: Random) -> Random:
     return Random(rng.randrange(2**63))  # noqa: S311 - as above
 
 
-def rehearse(script: Script, parts: Processes, on_look: Callable[[Rehearsal, dict[str, Any]], None] = lambda *_: None) -> Result:
-    """Rehearse in this thread, and return how it ended. ``on_look`` gets the status every 20 virtual seconds.
+def rehearse(
+    script: Script,
+    parts: Processes,
+    on_look: OnLook = lambda *_: None,
+    *,
+    on_built: Callable[[Rehearsal], None] = lambda _: None,
+    on_ended: Callable[[Rehearsal], None] = lambda _: None,
+) -> Result:
+    """Rehearse in this thread, and return how it ended. ``on_look`` gets the status every 20 virtual seconds,
+    ``on_built`` everything before it starts, and ``on_ended`` after its end.
 
     Raises:
         GatehouseError: the rehearsal cannot begin, or is defective.
@@ -155,10 +141,12 @@ def rehearse(script: Script, parts: Processes, on_look: Callable[[Rehearsal, dic
 
     async def work() -> Result:
         rehearsal = await build(script, parts, loop)
-        status = await rehearsal.run(on_look)
+        on_built(rehearsal)
+        status = await play(rehearsal, on_look)
         counts = _counts(rehearsal)
         await rehearsal.controller.stop()
         await rehearsal.watchdog.stop()
+        on_ended(rehearsal)
         result = _result(rehearsal, status, counts)
         result.wall_s, result.cpu_s = time.monotonic() - wall, time.process_time() - cpu
         return result
@@ -197,6 +185,7 @@ def _result(rehearsal: Rehearsal, status: Mapping[str, Any], counts: dict[str, i
         source=rehearsal.venues["testnet"].venue.market.source.value,
         rounds=rehearsal.venues["testnet"].venue.market.rounds,
         counts=counts,
+        struck=rehearsal.struck,
         signed=[f"{one.verb} {one.stage or one.refused}" for one in rehearsal.operators.signed],
     )
 

@@ -15,8 +15,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from controller.cli.rehearse.parts import processes
 from controller.cli.shared.output import Output, print_json, stderr, stdout
 from controller.rehearsal.bots import load_bot
+from controller.rehearsal.faults import named
 from controller.rehearsal.policy import policy_file
-from controller.rehearsal.run import Rehearsal, Result, Script, rehearse
+from controller.rehearsal.run import Result, rehearse
+from controller.rehearsal.scene import Rehearsal, Script
 from exchange.errors import UsageError
 from policies.stage import Stage
 
@@ -32,6 +34,7 @@ def rehearse_and_show(
     *,
     until: str,
     bot: str | None,
+    faults: str,
     policy: Path | None,
     output: Output,
 ) -> None:
@@ -43,6 +46,7 @@ def rehearse_and_show(
         seed=seed,
         bot=load_bot(bot),
         until=_stage(until),
+        faults=named(faults),
         policy=policy_file(policy) if policy is not None else None,
     )
     with _progress(hours) as show, _log_beside(directory):
@@ -108,6 +112,8 @@ def _print(directory: Path, result: Result) -> None:
     speed = result.virtual_s / result.wall_s if result.wall_s else 0
     console.print(f"verdict  {result.verdict}   (simulated, accelerated, {result.source}; seed {result.seed})")
     console.print(f"signed   {'; '.join(result.signed) or 'nothing'}")
+    if result.struck:
+        console.print(f"faults   {', '.join(result.struck)}")
     console.print(f"journal  {result.journal_seq} entries, head {result.journal_head}")
     console.print(
         f"took     {result.wall_s:.1f} s for {result.virtual_s / 3600:.2f} h ({speed:.0f} times as fast), "

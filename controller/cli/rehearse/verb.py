@@ -25,6 +25,12 @@ def rehearse(
         str | None, typer.Option("--bot", help="A module with `async def trade(port)`; without it a small market maker trades.")
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Everything that is left to chance follows from it.")] = 1,
+    faults: Annotated[
+        str,
+        typer.Option(
+            "--faults", help="What happens in the middle of the validation: names from ops/docs/rehearsal.md, with commas."
+        ),
+    ] = "",
     until: Annotated[str, typer.Option("--until", help="The stage at which the rehearsal ends.")] = "LIVE_EUR10",
     policy: Annotated[
         Path | None, typer.Option("--policy", help="A policy without [testnet]; by default one that fits --hours.")
@@ -34,4 +40,4 @@ def rehearse(
     """Take a bot through the whole lifecycle in virtual time, in one process: hours of trading in minutes, and a journal of it."""
     from controller.cli.rehearse.show import rehearse_and_show
 
-    rehearse_and_show(directory, tuple(tape), hours, seed, until=until, bot=bot, policy=policy, output=output)
+    rehearse_and_show(directory, tuple(tape), hours, seed, until=until, bot=bot, faults=faults, policy=policy, output=output)
