@@ -8,17 +8,32 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from controller.cli.shared.gates import gate_table, landing_lines, no_gate, rule_lines
-from controller.console.schema import GateView, StatusView
+from controller.console.schema import GateView, RuleView, StatusView
 
 
-def gates_page(gates: Sequence[GateView], status: StatusView) -> Group:
-    """Everything ``gatehouse gates`` shows."""
+def gates_page(gates: Sequence[GateView], status: StatusView, *, brief: bool = False) -> Group:
+    """Everything ``gatehouse gates`` shows. ``brief`` leaves out what passes and what is not measured, so that it fits a screen."""
     parts: list[RenderableType] = list(run_lines(status))
     for gate in gates:
-        parts += [gate_table(gate), *rule_lines(gate), *landing_lines(gate)]
+        shown = [rule for rule in gate.rules if not brief or _is_under_way(rule)]
+        parts += [gate_table(gate.model_copy(update={"rules": tuple(shown)}))]
+        if brief:
+            parts.append(_left_out(gate))
+        parts += [*rule_lines(gate), *landing_lines(gate)]
     if not gates:
         parts.append(Text(no_gate(status.position)))
     return Group(*parts)
+
+
+def _is_under_way(rule: RuleView) -> bool:
+    return rule.verdict not in {"PASS", "NO_DATA"}
+
+
+def _left_out(gate: GateView) -> Text:
+    passing = sum(rule.verdict == "PASS" for rule in gate.rules)
+    unmeasured = ", ".join(rule.id for rule in gate.rules if rule.verdict == "NO_DATA")
+    more = f"; not measured yet: {unmeasured}" if unmeasured else ""
+    return Text(f"  {passing} of {len(gate.rules)} rules pass{more}")
 
 
 def run_lines(status: StatusView) -> list[Text]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -74,10 +75,11 @@ def gates(
         if not watch or not console.is_terminal:
             console.print(gates_page(client.gates(), client.status()))
             return
-        with Live(gates_page(client.gates(), client.status()), console=console, auto_refresh=False) as live:
+        page = partial(gates_page, brief=True)
+        with Live(page(client.gates(), client.status()), console=console, auto_refresh=False) as live:
             while True:
                 time.sleep(interval)
-                live.update(gates_page(client.gates(), client.status()), refresh=True)
+                live.update(page(client.gates(), client.status()), refresh=True)
 
 
 def orders(directory: DirectoryOption = HERE, output: OutputOption = Output.TABLE, limit: LimitOption = 20) -> None:

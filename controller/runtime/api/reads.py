@@ -18,7 +18,8 @@ from controller.runtime.followers.kept import is_covered, read_sample, time_of
 from controller.runtime.followers.recent import RecentHistory
 from exchange.model import Millis
 
-MAX_SERIES_POINTS = 2_000
+MAX_SERIES_POINTS = 1_000
+"""More than a chart has pixels. The last step, which makes one document of them, takes a few milliseconds for so many."""
 PIECE = 50
 """How many rows are made at once: less than a millisecond."""
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+from io import StringIO
 
+import pytest
+from rich.console import Console
+
+from controller.cli.show.gates_view import gates_page
 from tests.support.cli_kit import Run, Served, printed
-from tests.support.operator_port import a_gate, a_lost_run, a_run
+from tests.support.operator_port import a_gate, a_lost_run, a_run, a_status
 
 HOPELESS = "This run cannot pass any more: longest-gap. Waiting does not help."
 
@@ -95,3 +99,16 @@ def test_an_unknown_rule_is_answered_with_the_known_ones(run: Run, served: Serve
 
 def test_gates_are_watched_only_on_a_terminal(run: Run, served: Served) -> None:
     assert "covered-time" in run("gates", "--watch", "-d", served.directory).stdout
+
+
+def test_a_watched_gate_fits_a_screen_and_counts_what_it_leaves_out() -> None:
+    gate = a_gate()
+    unmeasured = gate.rules[0].model_copy(update={"id": "psr", "verdict": "NO_DATA"})
+    console = Console(width=120, record=True, file=StringIO())
+    console.print(gates_page([gate.model_copy(update={"rules": (*gate.rules, unmeasured)})], a_status(), brief=True))
+    text = console.export_text()
+    passing = [rule.id for rule in gate.rules if rule.verdict == "PASS"]
+    assert f"{len(passing)} of {len(gate.rules) + 1} rules pass; not measured yet: psr" in text
+    assert "covered-time" in text
+    assert "unexplained-breaks" in passing
+    assert "unexplained-breaks" not in text
