@@ -72,6 +72,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Connect to a path of this loop."""
         return self.pipes.connect(protocol_factory, str(path))
 
+    def add_signal_handler(self, sig: int, callback: Callable[..., object], *args: Any) -> None:  # type: ignore[override]
+        """Nobody signals a part of a rehearsal; the whole process keeps its own handlers."""
+
+    def remove_signal_handler(self, sig: int) -> bool:  # noqa: ARG002 - asyncio's signature
+        """None was added."""
+        return False
+
     def _write_to_self(self) -> None:
         """Nothing waits in the kernel for this loop."""
 

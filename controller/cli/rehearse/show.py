@@ -112,6 +112,8 @@ def _print(directory: Path, result: Result) -> None:
     speed = result.virtual_s / result.wall_s if result.wall_s else 0
     console.print(f"verdict  {result.verdict}   (simulated, accelerated, {result.source}; seed {result.seed})")
     console.print(f"signed   {'; '.join(result.signed) or 'nothing'}")
+    if result.bot_ended:
+        console.print(f"bot      it ended before the rehearsal: {result.bot_ended}")
     if result.struck:
         console.print(f"faults   {', '.join(result.struck)}")
     console.print(f"journal  {result.journal_seq} entries, head {result.journal_head}")
