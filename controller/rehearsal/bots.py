@@ -119,15 +119,16 @@ def open_port(folder: Folder, sites: Sites, clock: Clock, rng: Random) -> BotPor
 def load_bot(name: str | None) -> Bot:
     """The bot of a module (``package.module``), whose coroutine ``trade`` is it; without a name the built-in one.
 
-    ``ccxt PROGRAM`` is a program on ccxt, which ``ops/demo/virtual_ccxt.py`` runs.
+    ``CLIENT PROGRAM`` is a program on a client library, run by the adapter ``ops/demo/virtual_CLIENT.py``.
 
     Raises:
         ConfigError: there is no such module or program, or it has no ``trade``.
     """
     if name is None:
         return Bot("quoter", quote_both_sides, Path(__file__).read_bytes())
-    if name.startswith(_CCXT):
-        return _on_ccxt(Path(name.removeprefix(_CCXT).strip()))
+    client, apart, program = name.partition(" ")
+    if apart:
+        return _on_client(client, Path(program.strip()))
     try:
         module = importlib.import_module(name)
         trade, file = module.trade, module.__file__
@@ -140,10 +141,10 @@ def load_bot(name: str | None) -> Bot:
     return Bot(name, trade, Path(file).read_bytes() if file else hashlib.sha256(name.encode()).digest())
 
 
-def _on_ccxt(program: Path) -> Bot:
+def _on_client(client: str, program: Path) -> Bot:
     try:
         code = program.read_bytes()
-        spec = importlib.util.spec_from_file_location("virtual_ccxt", SOURCE_ROOT / "ops" / "demo" / "virtual_ccxt.py")
+        spec = importlib.util.spec_from_file_location("adapter", SOURCE_ROOT / "ops" / "demo" / f"virtual_{client}.py")
         assert spec is not None, "a path with .py has a loader"
         assert spec.loader is not None
         adapter = importlib.util.module_from_spec(spec)
@@ -152,12 +153,10 @@ def _on_ccxt(program: Path) -> Bot:
         raise ConfigError(
             f"{program} cannot trade in a rehearsal: {error}",
             code="rehearsal-bot",
-            remedy="Name a program on ccxt with `async def main(gateway, key, secret)`, and install ccxt.",
+            remedy="Name a client that ops/demo has an adapter for, and a program with `async def main(gateway, key, secret)`.",
         ) from None
     return Bot(program.stem, adapter.trader(program.resolve()), code)
 
-
-_CCXT = "ccxt "
 
 ROUND_S = 20.0
 ORDER_DOLLARS, HELD_MOST, ENOUGH = Decimal(2), Decimal(4), Decimal("1.5")

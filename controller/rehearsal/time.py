@@ -104,6 +104,7 @@ class VirtualClock:
     def __init__(self, loop: VirtualLoop, start: datetime) -> None:
         self._loop = loop
         self._start_ms = int(start.timestamp() * 1_000)
+        self._read_at, self._ns = -1.0, 0
 
     def now(self) -> Millis:
         """Wall time, UTC."""
@@ -111,8 +112,10 @@ class VirtualClock:
 
     def monotonic_ns(self) -> int:
         """The loop's time, rounded to microseconds: a sum of waits is not exact."""
-        # One second is not zero: parts of the controller take 0 for "never".
-        return _NS + round(self._loop.passed_s * 1_000_000) * 1_000
+        if self._read_at != (passed_s := self._loop.passed_s):
+            # One second is not zero: parts of the controller take 0 for "never".
+            self._read_at, self._ns = passed_s, _NS + round(passed_s * 1_000_000) * 1_000
+        return self._ns
 
 
 class AtOnce(Executor):
