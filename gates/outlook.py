@@ -6,6 +6,7 @@ instant is a forecast and no promise; where nothing came so far there is none.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal, localcontext
 from enum import StrEnum
@@ -17,9 +18,10 @@ from gates.spans import moment, span
 from gates.verdict import Verdict
 from policies.numbers import WIDE, text
 from policies.rules import METRICS, MetricName, Op, Unit
+from policies.schema import GateRule
 from policies.stage import Stage
 
-_HOUR_MS = 3_600_000
+_HOUR_MS, _DAY_MS = 3_600_000, 86_400_000
 _ENOUGH_MS = 60_000
 """A run that is shorter has no pace yet."""
 
@@ -114,6 +116,29 @@ def _of_value(rule: RuleResult, value: Decimal, threshold: Decimal, tally: Tally
     return Outlook(rule.rule, Chance.OPEN, f"has to {way} from {_amount(value, rule.unit)} to {_amount(threshold, rule.unit)}")
 
 
+def lost_rules(rules: Iterable[GateRule], tally: Tally) -> tuple[str, ...]:
+    """The rules that can never pass in this run any more, by what the tally alone says: it is cheap enough for every status."""
+    measured: Mapping[MetricName, Decimal | int | None] = {
+        MetricName.LONGEST_GAP_MS: tally.longest_gap_ms,
+        MetricName.LONGEST_UNKNOWN_MS: tally.longest_unknown_ms,
+        MetricName.LONGEST_ROTATION_GAP_MS: tally.streams.rotation_gap_ms,
+        MetricName.RECONCILIATION_BREAKS: tally.reconciliation_breaks,
+        MetricName.DENIED_ORDERS: tally.denials,
+        MetricName.CLOCK_OFFSET_MAX_MS: tally.clock_offset_max_ms,
+        MetricName.DRAWDOWN_FRACTION: tally.drawdown,
+        MetricName.SOFT_BREACHES: tally.soft_breaches,
+        MetricName.FORM_REJECTS: tally.form_rejects,
+    }
+    return tuple(
+        rule.id
+        for rule in rules
+        if (value := measured.get(rule.metric)) is not None
+        and rule.op in {Op.AT_MOST, Op.BELOW, Op.EQUAL}
+        and not rule.op.holds(Decimal(value), rule.threshold)
+        and value >= rule.threshold
+    )
+
+
 def start_over(stage: Stage) -> str:
     """The commands that begin a run anew which cannot pass any more."""
     if stage is Stage.MOCK:
@@ -126,7 +151,7 @@ def start_over(stage: Stage) -> str:
 
 
 def _without_value(rule: RuleResult) -> str:
-    if rule.verdict is not Verdict.NO_DATA:
+    if rule.verdict is not Verdict.NO_DATA or ": " in rule.explanation:
         return rule.explanation
     if rule.metric.startswith("drill_"):
         drill = rule.metric.removeprefix("drill_").removesuffix("_age_ms")
@@ -141,8 +166,20 @@ def _observations(rule: RuleResult, tally: Tally, now: Millis) -> Outlook:
 
 
 def _growing(rule: RuleResult, tally: Tally, missing: Decimal, value: Decimal, now: Millis) -> Outlook:
+    if rule.metric in {MetricName.MIDNIGHTS, MetricName.DRILLS_IN_RUN}:
+        return _by_calendar_or_hand(rule, missing, now)
     line, per_hour, by = _forecast(missing, value, tally, now, f"{_amount(missing, rule.unit)} more", unit=rule.unit)
     return Outlook(rule.rule, Chance.COMING if by is not None else Chance.OPEN, line, missing, rule.unit, per_hour, by)
+
+
+def _by_calendar_or_hand(rule: RuleResult, missing: Decimal, now: Millis) -> Outlook:
+    """Midnights come by themselves, and drills only when somebody runs them."""
+    if rule.metric is MetricName.DRILLS_IN_RUN:
+        line = f"{text(missing)} more kinds; run `gatehouse drill KIND --key KEY --reason WHY` (`gatehouse status` names them)"
+        return Outlook(rule.rule, Chance.OPEN, line, missing, rule.unit)
+    by = Millis((now // _DAY_MS + int(missing)) * _DAY_MS)
+    line = f"{text(missing)} more; by {moment(by, now)} if each is covered"
+    return Outlook(rule.rule, Chance.COMING, line, missing, rule.unit, None, by)
 
 
 def _coverage(rule: RuleResult, tally: Tally, threshold: Decimal, now: Millis) -> Outlook:

@@ -7,8 +7,6 @@ rounded against the bot. The first call loads numpy, scipy and arch, which takes
 
 from __future__ import annotations
 
-import hashlib
-
 from gates.declared import Claim, Declared, Measurement, Parity
 from gates.series import RunSeries
 
@@ -28,7 +26,7 @@ def measure(series: RunSeries, declared: Declared, *, covered_ms: int, replayed:
     from gates.trading import measure_trips
 
     orders, trips = tuple(series.executions), tuple(series.round_trips)
-    seed = _seed(series)
+    seed = int(series.digest().removeprefix("sha256:")[:16], 16)
     measured = (
         *measure_equity(series, declared, covered_ms, seed),
         *measure_executions(orders, declared, seed),
@@ -36,11 +34,3 @@ def measure(series: RunSeries, declared: Declared, *, covered_ms: int, replayed:
         *measure_behaviour(series, orders, trips, declared, covered_ms, replayed),
     )
     return tuple(sorted(measured, key=lambda one: one.name))
-
-
-def _seed(series: RunSeries) -> int:
-    """The first 64 bits of the digest of the series."""
-    digest = hashlib.sha256(f"{series.started_at} {series.cap_eur} {series.quote_per_eur}".encode())
-    for item in (*series.equity, *series.executions, *series.round_trips):
-        digest.update(repr(item).encode())
-    return int.from_bytes(digest.digest()[:8], "big")

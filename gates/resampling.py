@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 FEWEST = 20
 """Fewer observations say nothing about how they depend on each other."""
 
-_REPEATS, _FEWEST_REPEATS, _WORK = 5_000, 1_000, 40_000_000
+REPEATS, _FEWEST_REPEATS, _WORK = 5_000, 1_000, 40_000_000
 
 
 def repeats(n: int) -> int:
     """How often ``n`` observations are drawn again: 5,000 times, above 8,000 observations fewer, at least 1,000."""
-    return max(_FEWEST_REPEATS, min(_REPEATS, _WORK // max(n, 1)))
+    return max(_FEWEST_REPEATS, min(REPEATS, _WORK // max(n, 1)))
 
 
 def block_length(columns: Floats) -> int:
@@ -39,16 +39,14 @@ def block_length(columns: Floats) -> int:
     return max(1, min(ceil(max(finite, default=1.0)), n // 2))
 
 
-def resampled(
-    columns: Floats, figure: Callable[[Floats], Any], seed: int, *, length: int | None = None, times: int | None = None
-) -> Floats:
+def resampled(columns: Floats, figure: Callable[[Floats], Any], seed: int, *, length: int | None = None) -> Floats:
     """``figure`` of each of the resampled series: an array with a row for each. The same seed gives the same rows.
 
     ``columns`` is one series or several side by side, which are drawn together. ``length`` is the mean length of a block.
     """
     size = block_length(columns) if length is None else length
     bootstrap = StationaryBootstrap(size, columns, seed=np.random.default_rng(seed))
-    return np.asarray(bootstrap.apply(figure, repeats(len(columns)) if times is None else times), dtype=np.float64)
+    return np.asarray(bootstrap.apply(figure, repeats(len(columns))), dtype=np.float64)
 
 
 def lower(observed: float, drawn: Floats, error: float) -> float:

@@ -70,8 +70,13 @@ def moments(returns: Floats) -> Moments | None:
     second = float(squares.mean())
     if sqrt(second) <= _CONSTANT * float(np.abs(returns).max()):
         return None
-    third, fourth = float(np.dot(squares, centred)) / n, float(np.dot(squares, squares)) / n
+    third, fourth = _together(squares, centred) / n, _together(squares, squares) / n
     return Moments(n, mean, sqrt(second * n / (n - 1)), third / second**1.5, fourth / second**2)
+
+
+def _together(one: Floats, other: Floats) -> float:
+    """The sum of the products. ``einsum`` adds in the same order whatever the number of cores, which a dot product does not."""
+    return float(np.einsum("i,i->", one, other))
 
 
 def above(moments: Moments, benchmark: float = 0.0) -> float:
@@ -118,8 +123,8 @@ def annual_factor(returns: Floats, moments: Moments) -> float:
     """
     q = max(1, min(HORIZON, moments.n // 10))
     centred = returns - moments.mean
-    total = float(np.dot(centred, centred))
-    together = sum((q - k) * float(np.dot(centred[:-k], centred[k:])) for k in range(1, q)) / total
+    total = _together(centred, centred)
+    together = sum((q - k) * _together(centred[:-k], centred[k:]) for k in range(1, q)) / total
     return q / sqrt(max(q + 2 * together, _CONSTANT)) * sqrt(PERIODS_A_YEAR / q)
 
 

@@ -10,12 +10,13 @@ _SECOND, _MINUTE, _HOUR, _DAY = 1_000, 60_000, 3_600_000, 86_400_000
 
 
 def span(ms: int) -> str:
-    """``2 min 10 s``: the two largest units. Less than a second is given in milliseconds."""
+    """``2 min 10 s``: the two largest units, hours up to a week. Less than a second is given in milliseconds."""
     left = max(0, ms)
     if left < _SECOND:
         return f"{left} ms"
     parts: list[str] = []
-    for size, name in ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "min"), (_SECOND, "s")):
+    units = ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "min"), (_SECOND, "s"))
+    for size, name in units if left >= 7 * _DAY else units[1:]:
         count, left = divmod(left, size)
         if count or parts:
             parts.append(f"{count} {name}" if count else "")

@@ -40,7 +40,7 @@ from controller.bootstrap.venues import (
     testnet_control,
 )
 from controller.bootstrap.venues_known import VenuesKnown, needed_at_a_start
-from controller.bootstrap.watchdog import keep_watchdog, say_goodbye_at_the_end, ties_of
+from controller.bootstrap.watchdog import keep_watchdog, say_goodbye_at_the_end, ties_of, vouch_while_signed
 from controller.core.effects import Alert, AlertKind
 from controller.journal.port import Journal, JournalError, JournalTakenOver, LeasedJournal
 from controller.runtime.assembly import Assembly, Parts
@@ -243,6 +243,7 @@ async def assemble(
     live, rules = feeds[VenueName.LIVE], known.rules[VenueName.LIVE]
     compare_with_the_real_venue(deployment, assembly, remote[VenueName.LIVE], live, rules, clock, services.alerts.notify, stack)
     permits.require(lambda: signers.problem(assembly.writer.state.venue))
+    vouch_while_signed(assembly.heartbeat, signers)
     permits.require(lambda: services.remote_claims.problem if assembly.writer.state.venue is VenueName.LIVE else "")
     return assembly
 

@@ -106,7 +106,7 @@ def watch_instance(deployment: Deployment, notify: Notify, stack: AsyncExitStack
 def instance_seen(path: Path, instance: str, notify: Notify) -> None:
     """Compare the instance that the testnet declares with the one in ``path``, and write it there; empty: it declares none."""
     with suppress(OSError):
-        before = path.read_text(encoding="ascii").strip() if path.exists() else ""
+        before = path.read_text(encoding="ascii", errors="replace").strip() if path.exists() else ""
         if not instance or instance == before:
             return
         path.write_text(instance + "\n", encoding="ascii")

@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 
 from controller.bootstrap.read import Deployment
+from controller.bootstrap.signer import Signers
 from controller.bootstrap.supervise import Supervisor
 from controller.core.effects import AlertKind
 from controller.runtime.followers.heartbeat import Heartbeat, Ties
@@ -18,6 +19,7 @@ from controller.settings.deployment import read_secret
 from controller.telemetry.alerts import Alerts
 from controller.telemetry.redact import Redactor
 from controller.watchdog.log import is_locked
+from exchange.ports import VenueName
 from policies.stage import Environment
 
 OUTPUT_FILE = "watchdog.out"
@@ -50,6 +52,12 @@ def keep_watchdog(deployment: Deployment, alerts: Alerts, stack: AsyncExitStack)
     )
     supervisor.start()
     stack.callback(supervisor.end)
+
+
+def vouch_while_signed(heartbeat: Heartbeat | None, signers: Signers) -> None:
+    """Let the lease run out while open orders cannot be cancelled from here, because nothing is signed."""
+    if heartbeat is not None:
+        heartbeat.cannot_cancel = lambda: signers.problem(VenueName.LIVE)
 
 
 def say_goodbye_at_the_end(heartbeat: Heartbeat | None, nothing_left: asyncio.Event, stack: AsyncExitStack) -> None:

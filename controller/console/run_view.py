@@ -36,7 +36,8 @@ class StreamView(View):
         parts = [f"{self.name}: up {self.coverage} % of the run, {_many(self.gaps, 'gap')}"]
         if self.gaps:
             parts.append(f"longest {span(self.longest_gap_ms)} ({self.longest_gap_why})")
-        at = "" if self.rotation_gap_ms is None else f" (longest gap {span(self.rotation_gap_ms)})"
+        at = " without a gap" if self.rotation_gap_ms == 0 else f" (longest gap {span(self.rotation_gap_ms or 0)})"
+        at = "" if self.rotation_gap_ms is None else at
         parts.append(f"{_many(self.rotations, 'rotation')} survived{at}")
         if self.renewals:
             parts.append(f"{_many(self.renewals, 'renewal')} of its key")
@@ -61,7 +62,7 @@ class LostRunView(View):
     def line(self) -> str:
         """What a person reads about it."""
         lost = f"{span(self.covered_ms)} of covered time and {_many(self.orders, 'order')} at {self.position} no longer count"
-        return f"the run started over {moment(Millis(self.at_ms), Millis(self.at_ms))}: {self.why}; {lost}"
+        return f"the run started over {moment(Millis(self.at_ms), Millis(0))}: {self.why}; {lost}"
 
 
 class CoverageView(View):
@@ -70,7 +71,8 @@ class CoverageView(View):
     While time does not count, ``paused_because`` says why and ``paused_since_ms`` since when. ``attested_ms`` is the part of
     ``covered_ms`` that the testnet's own signature vouches for; absent where no testnet makes the evidence. ``ratio`` is the
     covered part of the run in percent. ``eta_ms`` is when the target is reached at the present pace; where it is absent,
-    ``no_eta`` says why. ``lost_run`` is the run before, if it was begun anew.
+    ``no_eta`` says why. ``hopeless`` says which rules can never pass in this run any more, and what to do. ``lost_run`` is the run
+    before, if it was begun anew.
     """
 
     covered_ms: int
@@ -85,6 +87,7 @@ class CoverageView(View):
     ratio: str = ""
     eta_ms: int | None = None
     no_eta: str = ""
+    hopeless: str = ""
     now_ms: int = 0
     streams: tuple[StreamView, ...] = ()
     lost_run: LostRunView | None = None
@@ -103,6 +106,12 @@ class CoverageView(View):
 
     @computed_field  # type: ignore[prop-decorator]
     @property
+    def short(self) -> str:
+        """The same without the gap, for a small place."""
+        return ", ".join(part for part in (f"coverage {self.ratio} %" if self.ratio else "", self.eta) if part)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
     def eta(self) -> str:
         """When the target is reached, in words, or why nobody can say."""
         if self.eta_ms is not None:
@@ -110,6 +119,7 @@ class CoverageView(View):
         return f"no ETA: {self.no_eta}" if self.no_eta else ""
 
 
+_PLACES = 6
 _UNITS = {"": "", "count": "", "ratio": "", "number": "", "eur": " EUR"}
 _SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<", "eq": "=", ">=": "≥", "<=": "≤", "==": "="}
 
@@ -118,6 +128,8 @@ def quantity(value: str, unit: str) -> str:
     """A measured value or a threshold as a person reads it; milliseconds become hours, minutes and seconds."""
     if unit == "ms" and value.isdecimal():
         return span(int(value))
+    if (point := value.find(".")) >= 0 and len(value) - point > _PLACES:
+        value = value[: point + _PLACES + 1].rstrip("0").rstrip(".")
     return f"{value}{_UNITS.get(unit, f' {unit}')}" if value else ""
 
 

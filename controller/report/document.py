@@ -147,7 +147,7 @@ def _halt(found: Collected) -> dict[str, Any] | None:
         "reason": halt.reason,
         "kind": RULES[kind].meaning,
         "void": found.folded.validation_void,
-        "ceiling": RULES[kind].ceiling.value,
+        "resumes": [str(target) for _, target, _ in gated_moves(found.folded)],
         "breach_to_latch_us": measured.breach_to_latch_us if measured is not None else -1,
         "latch_to_cancelled_us": measured.latch_to_cancelled_us if measured is not None else -1,
         "cancelled": measured.cancelled if measured is not None else 0,
@@ -215,7 +215,7 @@ def _sources(state: State, run: Run) -> dict[str, Any]:
     return {
         "market_data": sorted(source.value for source in run.sources),
         "accelerated": run.accelerated,
-        "simulated": _simulated(state, run),
+        "simulated": simulated(state, run),
         "attested_ms": run.tally.attested_ms if run.tally else 0,
         "testnet": run.position.stage in ON_THE_TESTNET,
     }
@@ -228,7 +228,7 @@ _NOT_LIVE = {
 }
 
 
-def _simulated(state: State, run: Run) -> list[str]:
+def simulated(state: State, run: Run) -> list[str]:
     """Why the results of this run are simulated, in sentences; empty when real orders went to the real exchange."""
     why = []
     if run.position.stage is Stage.MOCK:

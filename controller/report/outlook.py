@@ -21,11 +21,18 @@ _WORST_OF_RUN = frozenset({
 
 def what_would_pass(rule: Mapping[str, Any], since: Millis, now: Millis) -> str:
     """One sentence for a rule of ``gates.engine.result_document``; empty when it passes. ``since``: the start of the run."""
-    verdict, name, unit = Verdict(rule["verdict"]), MetricName(rule["metric"]), str(rule["unit"])
+    verdict = Verdict(rule["verdict"])
     if verdict is Verdict.PASS:
         return ""
-    if verdict in {Verdict.INVALID, Verdict.STALE, Verdict.ERROR, Verdict.NO_DATA} or not rule["measured"]:
-        return str(rule["explanation"])
+    if verdict is Verdict.NO_DATA and str(rule["explanation"]).endswith("was not measured in this run"):
+        return "a first measurement: there is none in this run yet"
+    if verdict in {Verdict.FAIL, Verdict.INCONCLUSIVE} and rule["measured"]:
+        return _change(rule, verdict, since, now)
+    return str(rule["explanation"])
+
+
+def _change(rule: Mapping[str, Any], verdict: Verdict, since: Millis, now: Millis) -> str:
+    name, unit = MetricName(rule["metric"]), str(rule["unit"])
     measured, threshold = Decimal(rule["measured"]), Decimal(rule["threshold"])
     if rule["op"] in {">=", ">"} and METRICS[name].accumulates and measured < threshold:
         return _more(measured, threshold, unit, since, now)

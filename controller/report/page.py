@@ -103,7 +103,7 @@ def _drawings(document: Mapping[str, Any]) -> dict[str, Markup]:
     drawings = {name: _both(_curve(subject)) for name, subject in subjects.items()}
     drawings["coverage"] = _both(_strip(document["coverage"]))
     drawings["orders"] = _both(_orders(document["orders"]))
-    slipped = [(to, count) for _, to, count in document["slippage"]["bins"]]
+    slipped = [(to.replace("-", words.MINUS), count) for _, to, count in document["slippage"]["bins"]]
     answered = _answered(document["latency"]["bins"])
     for name, counts in (
         ("latency", Counts("How long the venue took to answer", answered, "at most, from decision to answer")),

@@ -33,6 +33,12 @@ WITHIN_S = 120.0
 
 _Found = tuple[tuple[Statistic, ...], str]
 
+YOUNG_MS = 900_000
+"""Statistics that are younger than this serve a proposal."""
+
+RETRY_MS = 60_000
+"""After a computation that failed, a proposal has them computed again no sooner."""
+
 PROPOSAL_WAITS_S = 10.0
 """How long a proposal waits for them: less than a client waits for the proposal."""
 
@@ -103,7 +109,7 @@ class Statistics:
         self._every_s = every_s
         self._within_s = within_s
         self._proposal_waits_s = proposal_waits_s
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._running: asyncio.Task[None] | None = None
         self._one = asyncio.Lock()
 
     async def run(self) -> None:
@@ -114,21 +120,24 @@ class Statistics:
                 await self.refresh()
 
     async def before_proposal(self, verb: Verb) -> None:
-        """Compute them now, if the gate of this verb asks for them. Called by the operator's port before the writer is asked."""
+        """Compute them now, if the gate of this verb asks for them. Called by the operator's port before the writer is asked.
+
+        Anybody may ask for proposals, so young ones are not computed again: asking costs neither time nor entries.
+        """
         state = self._state()
         gate = None if state.policy is None else _gate(verb, state)
-        if gate is not None and state.policy is not None and _asks(state.policy, gate):
+        if gate is not None and state.policy is not None and _asks(state.policy, gate) and not _young(state):
             await self._soon()
 
     async def _soon(self) -> None:
         """Wait a little for new ones. If they take longer, they go on being computed, and the last ones stand."""
-        task = asyncio.create_task(self.refresh(), name="statistics for a proposal")
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-        await asyncio.wait({task}, timeout=self._proposal_waits_s)
+        if self._running is None:
+            self._running = asyncio.create_task(self.refresh(), name="statistics for a proposal")
+            self._running.add_done_callback(self._ended)
+        await asyncio.wait({self._running}, timeout=self._proposal_waits_s)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+        self._running = None
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.warning("the statistics for a proposal were not taken over: %s", error)
 
@@ -158,6 +167,13 @@ class Statistics:
             _log.exception("the statistics of the run failed")
             return report(series_digest="", figures=(), error=f"the statistics failed: {type(error).__name__}")
         return report(series_digest=digest, figures=found)
+
+
+def _young(state: State) -> bool:
+    measured, tally = state.measured, state.tally
+    if measured is None or tally is None or measured.run_started_at != tally.series.started_at:
+        return False
+    return state.at - measured.as_of < (RETRY_MS if measured.error else YOUNG_MS)
 
 
 def _wanted(policy: Policy | None) -> bool:

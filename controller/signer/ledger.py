@@ -21,6 +21,9 @@ HOUR_MS = 3_600_000
 HOURS = 25
 """The hours that count: at least the last 24, whenever the present one began."""
 
+_KEPT_HOURS = 8 * 24
+"""The hours that are remembered. A clock that jumps ahead and back must not make signed buys forgotten."""
+
 _ZERO = Decimal(0)
 _SHARE = 100
 """The count is saved in steps of this part of the budget, so that most orders need no write."""
@@ -116,16 +119,19 @@ class Buys:
 
     def budget(self, limit: Decimal, now: Millis) -> Budget:
         """What counts now, of at most ``limit``."""
-        spent = self._spent(now)
-        if not self._signed:
+        counted = self._since(now, HOURS)
+        spent = sum(counted.values(), _ZERO)
+        if not counted:
             return Budget(spent, limit, 0, _ZERO)
-        oldest = min(self._signed)
-        return Budget(spent, limit, (oldest + HOURS) * HOUR_MS, self._signed[oldest])
+        oldest = min(counted)
+        return Budget(spent, limit, (oldest + HOURS) * HOUR_MS, counted[oldest])
 
     def _spent(self, now: Millis) -> Decimal:
-        oldest = now // HOUR_MS - HOURS
-        self._signed = {hour: amount for hour, amount in self._signed.items() if hour > oldest}
-        return sum(self._signed.values(), _ZERO)
+        return sum(self._since(now, HOURS).values(), _ZERO)
+
+    def _since(self, now: Millis, hours: int) -> dict[int, Decimal]:
+        oldest = now // HOUR_MS - hours
+        return {hour: amount for hour, amount in self._signed.items() if hour > oldest}
 
     def add(self, notional: Decimal, budget: Decimal, now: Millis) -> None:
         """Count a buy before it is signed.
@@ -134,6 +140,7 @@ class Buys:
             OSError: the count could not be saved.
         """
         hour = now // HOUR_MS
+        self._signed = self._since(now, _KEPT_HOURS)
         signed = self._signed[hour] = self._signed.get(hour, _ZERO) + notional
         if signed > self._memory.buys.get(hour, _ZERO):
             self._memory.buys = {**self._signed, hour: signed + budget / _SHARE}

@@ -323,7 +323,7 @@ def _useless(state: State, terms: Terms) -> bool:
 
 def _fire(state: State, terms: Terms, now_ns: int) -> Decision:
     silent_s = (now_ns - state.vouched_ns) // SECOND
-    reason = f"no decision of the controller for {silent_s} s, the lease is {terms.lease_ns // SECOND} s"
+    reason = f"the controller decided or could cancel nothing for {silent_s} s, the lease is {terms.lease_ns // SECOND} s"
     after = replace(state, phase=Phase.FIRING, tries=0, empty_ns=None, reading=state.reading + 1, busy=True, last_outcome="")
     return after, (
         Note(Kind.FIRED, reason, state.targets, state.controller_epoch),

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from controller.watchdog.log import is_locked
+from tests.support.memory import children_of
 from tests.support.rig import Rig, rig
 
 HUNG = Path(__file__).parents[1] / "support" / "hung_writer.py"
@@ -158,6 +159,17 @@ async def test_a_watchdog_that_was_frozen_does_not_halt_a_living_controller(tmp_
         os.kill(frozen, signal.SIGCONT)
         status = await deployment.until(lambda status: status["watchdog"]["connected"])
         assert (open_orders(deployment), status["stage"], status["watchdog"]["phase"]) == (3, "TESTNET_VALIDATING", "watching")
+
+
+async def test_open_orders_are_cancelled_when_the_signer_stays_away(tmp_path: Path) -> None:
+    async with watched(tmp_path / "deployment", TABLE + "[signer]\n") as deployment:
+        await placed(deployment)
+        assert deployment.process is not None
+        (signer,) = (pid for pid in children_of(deployment.process.pid) if pid != watchdog_of(deployment))
+        (deployment.directory / "gatehouse.toml").chmod(0o666)
+        os.kill(signer, signal.SIGKILL)
+        assert await seconds_until_empty(deployment) <= WITHIN_S
+        await halted_by_the_watchdog(deployment)
 
 
 async def test_an_orderly_stop_ends_the_watchdog_too(tmp_path: Path) -> None:

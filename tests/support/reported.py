@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from itertools import groupby
 from pathlib import Path
 
+from controller.audit.replay import figures_of
 from controller.core import inputs as i
 from controller.core.event_codec import encode
 from controller.core.events import CommandAccepted
@@ -64,7 +65,7 @@ def _line(entry: Entry) -> bytes:
 
 
 def busy_desk(steps: int = 700, seed: int = 7) -> Desk:
-    """A deployment at TESTNET_VALIDATING with trades, gaps, rejects, denials, a deposit and a restart."""
+    """A deployment at TESTNET_VALIDATING with trades, gaps, rejects, denials and a restart."""
     chance = random.Random(seed)
     desk = Desk(usdt="1000").walk_to(Stage.TESTNET_VALIDATING)
     for step in range(steps):
@@ -79,6 +80,16 @@ def busy_desk(steps: int = 700, seed: int = 7) -> Desk:
             desk.arm()
         elif not blind and step % 4 == 0 and step > 10:
             _trade(desk, chance)
+    return measured(desk)
+
+
+def measured(desk: Desk) -> Desk:
+    """The desk after its statistics were computed from its journal as it is now."""
+    state, tally = desk.state, desk.state.tally
+    assert tally is not None
+    assert state.policy is not None
+    figures = figures_of(tally.series, state.policy.performance, tally.covered_ms)
+    desk.give(i.StatisticsComputed(tally.started_at, state.seq, state.at, tally.covered_ms, tally.series.digest(), figures))
     return desk
 
 

@@ -11,8 +11,6 @@ from rich.text import Text
 from controller.cli.shared.output import styled, table
 from controller.console.schema import GateView, RuleView
 
-_NOT_BY_TIME = frozenset({"FAIL", "ERROR", "STALE", "INVALID"})
-
 
 def gate_table(gate: GateView) -> Table:
     """One gate as a table of rule, measured value, threshold and verdict."""
@@ -25,9 +23,9 @@ def gate_table(gate: GateView) -> Table:
 
 
 def rule_lines(gate: GateView) -> list[Text]:
-    """Why rules do not pass that need more than time, what is left of what the policy declares, and whether the run can pass."""
-    lines = [Text(f"  {rule.id}: {rule.explanation}") for rule in gate.rules if rule.verdict in _NOT_BY_TIME]
-    lines += [Text(f"  {line}") for line in gate.declared]
+    """Why rules fail that need more than time, what is left of what the policy declares, and whether the run can pass."""
+    failing = [rule for rule in gate.rules if rule.verdict == "FAIL" and rule.chance in {"", "open"}]
+    lines = [Text(f"  {line}") for line in (*(f"{rule.id}: {rule.explanation}" for rule in failing), *gate.declared)]
     return [*lines, *((Text(gate.hopeless, "bold red"),) if gate.hopeless else ())]
 
 

@@ -56,7 +56,7 @@ def _lines(gate: GateView, rule: RuleView) -> list[Text]:
     lines = [
         Text.assemble(f"rule {rule.id} of gate {gate.gate}  ", styled(rule.verdict)),
         Text(f"  It measures {meaning}."),
-        Text(f"  {_sentence(rule.explanation)}"),
+        Text(f"  {rule.explanation}."),
     ]
     if rule.verdict == "PASS":
         return [*lines, Text("  Nothing is missing.")]

@@ -121,6 +121,8 @@ def _evidence(view: StatusView) -> list[tuple[str, Text | Table | str]]:
             ("run", _bar(Decimal(min(coverage.covered_ms, coverage.target_ms)), Decimal(coverage.target_ms), "", numbers=False))
         )
         rows.append(("", coverage.line))
+        if coverage.hopeless:
+            rows.append(("", Text(coverage.hopeless, "bold red")))
         if coverage.attested_ms is not None:
             rows.append(("", f"attested {duration(coverage.attested_ms)} of {duration(coverage.covered_ms)} covered"))
         if coverage.paused_since_ms is not None:

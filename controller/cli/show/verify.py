@@ -60,6 +60,7 @@ def _export(path: Path, checkpoints: list[Path], key: str | None) -> dict[str, A
         "fingerprint": checked.replay.state.fingerprint(),
         "audit": asdict(checked.audit),
         "rejudged": checked.replay.rejudged,
+        "recomputed": checked.replay.recomputed,
         "compared": checked.compared,
     }
 
@@ -152,6 +153,7 @@ def _print_export(found: dict[str, Any]) -> None:
     console.print(
         f"evidence: {audit['sealed']} bundles with the right digest, {audit['rejudged']} verdicts judged again with the same result"
     )
+    console.print(f"statistics: {found['recomputed']} computed again from the entries with the same figures")
     console.print(f"folded to {found['stage']}, state {found['fingerprint']}")
     if not found["compared"]:
         console.print("no checkpoint was compared: entries cut off at the end, with a manifest to match, would not be found")

@@ -106,7 +106,7 @@ function showFigures(s) {
   put("cap_used", String(Math.floor(used / 10)));
   put("covered", s.coverage ? w.duration(s.coverage.covered_ms) : w.ABSENT);
   put("target", s.coverage ? w.duration(s.coverage.target_ms) : w.ABSENT);
-  put("run_line", s.coverage ? s.coverage.line : "no run");
+  put("run_short", s.coverage ? s.coverage.short : "no run");
   put("paused", s.coverage?.paused_because ? ` · paused: ${s.coverage.paused_because}` : "");
   put("testnet", s.testnet ? `testnet ${s.testnet.line}` : "");
   byId("coverage-bar").max = s.coverage ? s.coverage.target_ms : 1;
@@ -129,8 +129,8 @@ function showCounts(s) {
 
 function showRun(s) {
   const streams = s.coverage ? s.coverage.streams : [];
-  byId("streams-panel").hidden = streams.length === 0;
-  byId("streams-title").textContent = `Streams of ${s.venue ?? "no venue"} in this run`;
+  byId("streams-panel").hidden = !s.coverage;
+  put("run_line", s.coverage ? s.coverage.line : "");
   byId("streams").replaceChildren(
     ...streams.map((stream) => {
       const item = document.createElement("li");
@@ -139,6 +139,8 @@ function showRun(s) {
       return item;
     }),
   );
+  byId("hopeless").hidden = !s.coverage?.hopeless;
+  put("hopeless", s.coverage?.hopeless ?? "");
   byId("lost-run").hidden = !s.coverage?.lost_run;
   put("lost_run", s.coverage?.lost_run ? s.coverage.lost_run.line : "");
 }

@@ -32,7 +32,6 @@ function gateCard(gate) {
     make("div", { className: "scroll", attributes: { tabindex: "0", role: "region", "aria-label": `Rules of ${gate.gate}` } }, [
       make("table", { className: "rules" }, [make("thead", {}, [make("tr", {}, head)]), make("tbody", {}, rows)]),
     ]),
-    ...(gate.hopeless ? [make("p", { text: `✖ ${gate.hopeless}`, className: "strip bad" })] : []),
   ]);
 }
 

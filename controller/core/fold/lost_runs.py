@@ -12,14 +12,18 @@ from policies.values import replace
 def noted(before: State, after: State, event: e.Event) -> State:
     """The state after an event, with the run that the event ended in vain, if it did."""
     old, new = before.tally, after.tally
+    lost = before.lost_run
+    if isinstance(event, e.ControllerStarted) and lost is not None and lost.at == before.at:
+        # The move down came a moment before. Where it was for another version of gatehouse, this event says which.
+        other = event.gatehouse_version != before.gatehouse_version
+        return replace(after, lost_run=replace(lost, why=_why(before, event))) if other else after
     if old is new or (old is not None and new is not None and old.started_at == new.started_at):
         return after
     if isinstance(event, e.StageChanged) and _is_up(event):
         return replace(after, lost_run=None) if after.lost_run is not None else after
     if old is None or old.covered_ms == 0:
         return after
-    lost = LostRun(after.at, before.position, old.covered_ms, old.orders, _why(before, event))
-    return replace(after, lost_run=lost)
+    return replace(after, lost_run=LostRun(after.at, before.position, old.covered_ms, old.orders, _why(before, event)))
 
 
 def _is_up(event: e.StageChanged) -> bool:

@@ -44,10 +44,11 @@ def histogram(counts: Counts, width: int, css: str, height: int = 210) -> str:
             f'<rect class="bar" x="{x + 1}" y="{floor - tall}" width="{max(1, end - x - 2)}" height="{tall}">'
             f"<title>{count}</title></rect>"
         )
-        half, middle = len(name) * CHARACTER / 2, end if counts.edges else (x + end) // 2
-        if middle - half >= free and middle + half <= width:
+        half = len(name) * CHARACTER / 2
+        middle = min(end if counts.edges else (x + end) // 2, int(width - half))
+        if middle - half >= free:
             parts.append(label(middle, floor + 16, name, "middle"))
-            free = middle + half + 8
+            free = middle + half + 5
     parts.append(label(left + span // 2, height - 4, counts.unit, "middle"))
     return drawing(width, height, css, counts.title, "".join(parts))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 from controller.console.run_view import CoverageView, LostRunView, StreamView, percent
@@ -13,7 +14,7 @@ from exchange.model import Millis
 from exchange.stream_life import StreamLife
 from gates.engine import GateResult
 from gates.measure import Tally
-from gates.outlook import Chance, outlooks, progress, start_over
+from gates.outlook import Chance, Progress, lost_rules, outlooks, progress, start_over
 from gates.spans import span
 from gates.statistics import ratio_down
 from gates.streams import StreamRun, observed
@@ -31,7 +32,9 @@ def coverage_view(state: State, policy: Policy, seen: Tick, now: Millis) -> Cove
     if tally is None:
         return None
     paused, target = tally.gap_ms > 0, _target_ms(state, policy)
-    ahead = progress(tally, target, now)
+    rules = [rule for _, _, gate in gated_moves(state) for rule in policy.gates.of(gate)]
+    hopeless = _hopeless(lost_rules(rules, tally), state)
+    ahead = Progress(None, "this run cannot pass any more") if hopeless else progress(tally, target, now)
     return CoverageView(
         covered_ms=tally.covered_ms,
         total_ms=tally.total_ms,
@@ -45,6 +48,7 @@ def coverage_view(state: State, policy: Policy, seen: Tick, now: Millis) -> Cove
         ratio=percent(ratio_down(tally.covered_ms, tally.total_ms)),
         eta_ms=ahead.eta,
         no_eta=ahead.why_no_eta,
+        hopeless=hopeless,
         now_ms=now,
         streams=_streams(state, tally, seen, now),
         lost_run=_lost_run(state),
@@ -74,11 +78,13 @@ def with_outlooks(view: GateView, result: GateResult, state: State, now: Millis)
         )
         for rule, one in zip(view.rules, found, strict=True)
     )
-    lost = [one.rule for one in found if one.chance is Chance.LOST]
-    return view.model_copy(update={"rules": rules, "hopeless": _hopeless(lost, state) if lost else ""})
+    lost = tuple(one.rule for one in found if one.chance is Chance.LOST)
+    return view.model_copy(update={"rules": rules, "hopeless": _hopeless(lost, state)})
 
 
-def _hopeless(lost: list[str], state: State) -> str:
+def _hopeless(lost: Sequence[str], state: State) -> str:
+    if not lost:
+        return ""
     spent = span(state.tally.covered_ms) if state.tally is not None else "no time"
     return (
         f"This run cannot pass any more: {', '.join(lost)}. Waiting does not help. A new run begins with "

@@ -141,6 +141,9 @@ class Heartbeat:
         self._seq = 0
         self._broken_at = ""
         self._silent = False
+        self._able_ns = clock.monotonic_ns()
+        self.cannot_cancel: Callable[[], str] = lambda: ""
+        """Why this controller could cancel nothing now, for example because no signer answers; empty when it could."""
         self.heard = Heard()
 
     @property
@@ -235,7 +238,7 @@ class Heartbeat:
         if decided_ns is None or now_ns - decided_ns > FRESH_NS:
             return
         self._seq += 1
-        state, age_ms = self._state(), max(0, now_ns - decided_ns) // 1_000_000
+        state, age_ms = self._state(), max(0, now_ns - decided_ns, self._unable_ns(now_ns)) // 1_000_000
         venues = _places(state)
         answer = await line.ask(BeatSent(epoch=state.epoch, seq=self._seq, age_ms=age_ms, venues=venues))
         if not isinstance(answer, Answer):
@@ -251,6 +254,16 @@ class Heartbeat:
             watched=frozenset(VenueName(name) for name in venues if name in answer.served) if taken else link.watched,
         )
         await self._absorb(line, answer)
+
+    def _unable_ns(self, now_ns: int) -> int:
+        """For how long orders are open that could not be cancelled from here. The lease must run out as when nobody decides."""
+        if not self._is_unable():
+            self._able_ns = now_ns
+        return now_ns - self._able_ns
+
+    def _is_unable(self) -> bool:
+        outside = any(order.venue is not VenueName.MOCK for order in self._state().open.values())
+        return outside and bool(self.cannot_cancel())
 
     async def _overhear(self, line: _Line) -> None:
         """Read what the watchdog did since its last absorbed entry. This renews no lease, and nothing is absorbed."""
@@ -270,7 +283,8 @@ class Heartbeat:
         state = self._state()
         held = self._held()
         if (held.seq, held.hash) == (answer.head_seq, answer.head_hash):
-            if answer.phase is Phase.FIRED:
+            # One that is released counts a new lease, and would fire again and again.
+            if answer.phase is Phase.FIRED and not self._is_unable():
                 await line.ask(AbsorbedSent(epoch=state.epoch, seq=held.seq, hash=held.hash))
             return
         lines = await line.log_after(held.seq)

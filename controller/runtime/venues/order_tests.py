@@ -24,6 +24,9 @@ from policies.stage import ON_THE_TESTNET
 EVERY_S = 20.0
 """Three questions a minute at most. The signer signs no more than four (``controller.signer.service``)."""
 
+MANY, THEN_EVERY_S = 300, 300.0
+"""After so many answers one question in five minutes: they bound the disagreements at 1 %, and every question is a risk."""
+
 REPORT_EVERY_NS = 300_000_000_000
 """Answers are journalled once in five minutes; the first one, and a refusal, at once."""
 
@@ -31,7 +34,7 @@ WAITING_MOST = 64
 OLD_NS = 300_000_000_000
 """An order that waited longer than five minutes is not asked about: its price belongs to another market."""
 
-_LOOK_EVERY_S = 0.5
+_LOOK_EVERY_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,7 @@ class OrderTests:
         self._refused: Counter[str] = Counter()
         self._unjudged: Counter[str] = Counter()
         self._reported_ns: int | None = None
+        self._wake = asyncio.Event()
 
     def on_batch(self, batch: CommittedBatch) -> None:
         """Note the orders of bots that the testnet has acknowledged."""
@@ -66,12 +70,17 @@ class OrderTests:
             order = batch.after.orders[event.client_id]
             if order.venue is VenueName.TESTNET and order.stage in ON_THE_TESTNET and order.bot != SELLER:
                 self._waiting.append((self._clock.monotonic_ns(), order.intent))
+                self._wake.set()
 
     async def run(self) -> None:
         """Ask and report, until cancelled."""
         while True:
+            if not self._waiting and not self._unreported:
+                self._wake.clear()
+                await self._wake.wait()
             asked = await self.step()
-            await asyncio.sleep(EVERY_S if asked else _LOOK_EVERY_S)
+            often = self._state().order_tests.asked < MANY
+            await asyncio.sleep(_LOOK_EVERY_S if not asked else EVERY_S if often else THEN_EVERY_S)
 
     async def step(self) -> bool:
         """Ask about the newest order that waits, if it may be asked now, and report what is due; returns whether it asked."""
@@ -86,10 +95,14 @@ class OrderTests:
                 self._accepted += 1
         now = self._clock.monotonic_ns()
         due = self._reported_ns is None or now - self._reported_ns >= REPORT_EVERY_NS
-        if self._refused or (due and (self._accepted or self._unjudged)):
+        if self._refused or (due and self._unreported):
             self._reported_ns = now
             self._report()
         return intent is not None
+
+    @property
+    def _unreported(self) -> bool:
+        return bool(self._accepted or self._refused or self._unjudged)
 
     def _next(self) -> OrderIntent | None:
         horizon = self._clock.monotonic_ns() - OLD_NS

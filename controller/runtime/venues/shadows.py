@@ -120,7 +120,7 @@ class Shadows:
             wait = (self._due[0][0] - now) / 1e9 if self._due else _LOOK_EVERY_S
             self._wake.clear()
             with suppress(TimeoutError):
-                async with asyncio.timeout(min(max(wait, 0), _LOOK_EVERY_S)):
+                async with asyncio.timeout(min(max(wait, 0), _LOOK_EVERY_S) if self._due or self._pairs else None):
                     await self._wake.wait()
 
     def _on_feed(self, event: FeedEvent) -> None:

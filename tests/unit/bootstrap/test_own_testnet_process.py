@@ -20,6 +20,13 @@ def test_another_testnet_is_said_once(tmp_path: Path) -> None:
     assert path.read_text() == "two\n"
 
 
+def test_a_damaged_memory_of_the_testnet_is_written_anew(tmp_path: Path) -> None:
+    path = tmp_path / "testnet.instance"
+    path.write_bytes(b"\xff\xfe")
+    instance_seen(path, "one", lambda _: None)
+    assert path.read_text() == "one\n"
+
+
 def test_only_a_process_that_a_controller_started_may_be_ended(tmp_path: Path) -> None:
     for mark, ours in (("", False), (ATTACHED, True)):
         store = open_store(tmp_path, Millis(1_700_000_000_000), mark)

@@ -95,6 +95,15 @@ def test_a_pair_of_another_run_does_not_count(live: Desk) -> None:
     assert desk.state.shadow.orders == 0
 
 
+def test_a_pair_of_an_earlier_step_does_not_count() -> None:
+    desk = Desk(with_policy(ramp={"steps": (D(15), D(20))})).walk_to(Stage.RAMPING, 1)
+    desk.run(3_000)
+    client_id = traded(desk)
+    desk.walk_to(Stage.RAMPING, 2)
+    desk.give(simulated(client_id))
+    assert desk.state.shadow.orders == 0
+
+
 def test_an_unbiased_simulation_changes_nothing(live: Desk) -> None:
     desk = live.fork()
     pairs(desk, 40)
@@ -171,7 +180,7 @@ def test_a_ramping_deployment_leaves_the_ramp_at_once() -> None:
     desk.run(6_000)
     assert desk.state.position == TESTNET
     stages = [(event.stage, event.step) for event in desk.events(e.StageChanged) if isinstance(event, e.StageChanged)]
-    assert stages[-3:] == [(Stage.LIVE_EUR10, 0), (Stage.VALIDATED, 0), (Stage.TESTNET_VALIDATING, 0)]
+    assert stages[-4:] == [(Stage.RAMPING, 2), (Stage.LIVE_EUR10, 0), (Stage.VALIDATED, 0), (Stage.TESTNET_VALIDATING, 0)]
 
 
 def test_the_gate_of_the_ramp_shows_the_bias(live: Desk) -> None:

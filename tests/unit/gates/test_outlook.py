@@ -82,7 +82,7 @@ def test_a_count_that_did_not_begin_names_no_time() -> None:
 
 def test_covered_time_is_given_in_hours() -> None:
     covered = rule(MetricName.COVERED_MS, str(9 * HOUR), Op.AT_LEAST, str(72 * HOUR), Verdict.INCONCLUSIVE)
-    assert outlook(covered, run(), MONDAY_NOON).line == "2 d 15 h more; at 54 min an hour by Thu 10:00 UTC"
+    assert outlook(covered, run(), MONDAY_NOON).line == "63 h more; at 54 min an hour by Thu 10:00 UTC"
 
 
 def test_coverage_is_made_up_for_by_time_without_a_gap() -> None:
@@ -151,7 +151,15 @@ def test_every_stage_says_how_to_start_over(stage: Stage) -> None:
 
 @pytest.mark.parametrize(
     ("ms", "words"),
-    [(0, "0 ms"), (999, "999 ms"), (130_000, "2 min 10 s"), (120_000, "2 min"), (41 * HOUR + 720_000, "1 d 17 h"), (HOUR, "1 h")],
+    [
+        (0, "0 ms"),
+        (999, "999 ms"),
+        (130_000, "2 min 10 s"),
+        (120_000, "2 min"),
+        (41 * HOUR + 720_000, "41 h 12 min"),
+        (HOUR, "1 h"),
+        (168 * HOUR, "7 d"),
+    ],
 )
 def test_a_span_in_words(ms: int, words: str) -> None:
     assert span(ms) == words

@@ -10,8 +10,9 @@ from decimal import Decimal
 import pytest
 
 from controller.core import inputs as i
-from controller.core.state import State
+from controller.core.state import Measured, State
 from controller.runtime.statistics import Compute, Statistics, in_a_thread
+from exchange.model import Millis
 from gates.computed import Statistic
 from gates.series import RunSeries
 from policies.authority import Verb
@@ -34,19 +35,19 @@ async def good(_: RunSeries, __: Performance | None, ___: int) -> tuple[tuple[St
 
 @dataclass
 class Writer:
-    """Takes what it is told."""
+    """Takes what is reported."""
 
     state: State
-    told: list[i.StatisticsComputed] = field(default_factory=list)
+    reports: list[i.StatisticsComputed] = field(default_factory=list)
     more: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def tell(self, report: i.StatisticsComputed) -> None:
-        self.told.append(report)
+        self.reports.append(report)
         self.more.set()
 
-    async def has(self, reports: int) -> None:
-        """Wait until it was told so many."""
-        while len(self.told) < reports:
+    async def has(self, count: int) -> None:
+        """Wait until so many were reported."""
+        while len(self.reports) < count:
             self.more.clear()
             await self.more.wait()
 
@@ -72,7 +73,7 @@ def writer(validating: State) -> Writer:
 
 async def test_the_report_names_what_it_was_computed_from(writer: Writer) -> None:
     await writer.statistics().refresh()
-    (report,) = writer.told
+    (report,) = writer.reports
     assert writer.state.tally is not None
     assert (report.as_of_seq, report.as_of, report.figures) == (writer.state.seq, writer.state.at, FOUND)
     assert (report.run_started_at, report.covered_ms) == (writer.state.tally.started_at, writer.state.tally.covered_ms)
@@ -80,19 +81,43 @@ async def test_the_report_names_what_it_was_computed_from(writer: Writer) -> Non
 
 async def test_a_proposal_whose_gate_asks_for_them_waits_for_them(writer: Writer) -> None:
     await writer.statistics().before_proposal(Verb.ADVANCE)
-    assert len(writer.told) == 1
+    assert len(writer.reports) == 1
 
 
 @pytest.mark.parametrize("verb", [Verb.DEMOTE, Verb.HALT, Verb.RAMP, Verb.RESUME, Verb.SET_POLICY])
 async def test_a_proposal_without_such_a_gate_computes_nothing(writer: Writer, verb: Verb) -> None:
     await writer.statistics().before_proposal(verb)
-    assert writer.told == []
+    assert writer.reports == []
+
+
+@pytest.mark.parametrize(
+    ("age_ms", "error", "computed"), [(0, "", 0), (899_999, "", 0), (900_000, "", 1), (59_999, "x", 0), (60_000, "x", 1)]
+)
+async def test_asking_again_and_again_computes_nothing(writer: Writer, age_ms: int, error: str, computed: int) -> None:
+    """Proposals need no signature, so a flood of them must cost no entries."""
+    assert writer.state.tally is not None
+    known = Measured(writer.state.tally.started_at, Millis(writer.state.at - age_ms), FOUND, error)
+    writer.state = replace(writer.state, measured=known)
+    await writer.statistics().before_proposal(Verb.ADVANCE)
+    assert len(writer.reports) == computed
+
+
+async def test_statistics_of_another_run_serve_no_proposal(writer: Writer) -> None:
+    writer.state = replace(writer.state, measured=Measured(Millis(1), writer.state.at, FOUND, ""))
+    await writer.statistics().before_proposal(Verb.ADVANCE)
+    assert len(writer.reports) == 1
+
+
+async def test_proposals_at_once_wait_for_one_computation(writer: Writer) -> None:
+    statistics = writer.statistics()
+    await asyncio.gather(*(statistics.before_proposal(Verb.ADVANCE) for _ in range(5)))
+    assert len(writer.reports) == 1
 
 
 async def test_a_gate_without_statistics_computes_nothing(writer: Writer) -> None:
     writer.state = replace(writer.state, policy=demo_policy())
     await writer.statistics().before_proposal(Verb.ADVANCE)
-    assert writer.told == []
+    assert writer.reports == []
 
 
 async def test_a_slow_computation_does_not_hold_a_proposal_up(writer: Writer) -> None:
@@ -103,7 +128,7 @@ async def test_a_slow_computation_does_not_hold_a_proposal_up(writer: Writer) ->
         return await good(series, performance, covered_ms)
 
     await writer.statistics(slow, waits_s=0).before_proposal(Verb.ADVANCE)
-    assert writer.told == []
+    assert writer.reports == []
     go.set()
     await writer.has(1)
 
@@ -113,7 +138,7 @@ async def test_a_computation_that_fails_is_told_as_failed(writer: Writer) -> Non
         raise ZeroDivisionError
 
     await writer.statistics(broken).refresh()
-    assert [(report.error, report.figures) for report in writer.told] == [("the statistics failed: ZeroDivisionError", ())]
+    assert [(report.error, report.figures) for report in writer.reports] == [("the statistics failed: ZeroDivisionError", ())]
 
 
 async def test_a_computation_that_takes_too_long_is_told_as_failed(writer: Writer) -> None:
@@ -122,7 +147,7 @@ async def test_a_computation_that_takes_too_long_is_told_as_failed(writer: Write
         return (), ""
 
     await writer.statistics(endless, within_s=0).refresh()
-    assert [report.error for report in writer.told] == ["the statistics took longer than 0 s"]
+    assert [report.error for report in writer.reports] == ["the statistics took longer than 0 s"]
 
 
 async def test_costs_without_a_price_give_no_statistics(writer: Writer) -> None:
@@ -131,13 +156,13 @@ async def test_costs_without_a_price_give_no_statistics(writer: Writer) -> None:
     unvalued = replace(tally, collected=replace(tally.collected, unvalued_fees=2))
     writer.state = replace(writer.state, tally=unvalued)
     await writer.statistics().refresh()
-    assert [report.error for report in writer.told] == ["2 fees were charged in an asset whose price is not known"]
+    assert [report.error for report in writer.reports] == ["2 fees were charged in an asset whose price is not known"]
 
 
 async def test_without_a_run_there_is_nothing_to_compute(writer: Writer) -> None:
     writer.state = replace(writer.state, tally=None)
     await writer.statistics().refresh()
-    assert writer.told == []
+    assert writer.reports == []
 
 
 async def test_they_are_computed_again_and_again(writer: Writer) -> None:
@@ -154,7 +179,7 @@ async def test_a_deployment_that_asks_for_none_computes_none(writer: Writer) -> 
     for _ in range(50):
         await asyncio.sleep(0)
     task.cancel()
-    assert writer.told == []
+    assert writer.reports == []
 
 
 async def test_two_computations_never_run_at_once(writer: Writer) -> None:
@@ -170,7 +195,7 @@ async def test_two_computations_never_run_at_once(writer: Writer) -> None:
 
     statistics = writer.statistics(counted)
     await asyncio.gather(*(statistics.refresh() for _ in range(3)))
-    assert (most, len(writer.told)) == (1, 3)
+    assert (most, len(writer.reports)) == (1, 3)
 
 
 async def test_the_figures_are_computed_in_another_thread(validating: State, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -141,6 +141,17 @@ def test_a_restart_does_not_forget_the_buys(desk: Desk) -> None:
     assert code_of(lambda: desk.order(buy("8"))) == "signer-budget"
 
 
+@pytest.mark.parametrize("hours", [26, 7 * 24])
+def test_a_clock_that_jumps_ahead_and_back_does_not_forget_the_buys(desk: Desk, hours: int) -> None:
+    desk.to_live()
+    for _ in range(4):
+        desk.order(buy("8"))
+    desk.clock.ms += hours * 3_600_000
+    assert desk.order(buy("8"))
+    desk.clock.ms -= hours * 3_600_000
+    assert code_of(lambda: desk.order(buy("8"))) == "signer-budget"
+
+
 def test_a_clock_that_goes_back_does_not_forget_the_buys(desk: Desk) -> None:
     desk.to_live()
     for _ in range(4):

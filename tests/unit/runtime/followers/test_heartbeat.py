@@ -86,6 +86,12 @@ def at_testnet() -> Desk:
     return desk
 
 
+def with_an_order() -> Desk:
+    desk = at_testnet()
+    desk.placed(desk.order("0.00003"))
+    return desk
+
+
 @dataclass
 class Side:
     """A controller's side: what it puts into the inbox is decided at once, on a real state."""
@@ -157,6 +163,30 @@ async def test_a_writer_that_is_late_sends_no_beat(tmp_path: Path) -> None:
             await asyncio.sleep(0.02)
         assert side.dog.watchdog.phase is Phase.FIRED
         assert not side.permits.current().is_live()
+
+
+async def test_a_controller_that_cannot_cancel_its_orders_counts_as_silent(tmp_path: Path) -> None:
+    async with beating(tmp_path, Books({"BTCUSDT": 1}), desk=with_an_order()) as side:
+        await side.until(lambda: side.dog.watchdog.phase is Phase.WATCHING)
+        side.heartbeat.cannot_cancel = lambda: "nothing is signed"
+        await side.until(lambda: side.desk.state.halt_cause is Cause.WATCHDOG)
+        await side.until(lambda: side.dog.watchdog.phase is Phase.FIRED)
+        assert side.dog.books.orders == {}
+        fired = side.dog.watchdog._log.fired_seq
+        later = SystemClock().monotonic_ns() + 3 * SECOND
+        await side.until(lambda: SystemClock().monotonic_ns() > later)
+        assert (side.dog.watchdog.phase, side.dog.watchdog._log.fired_seq) == (Phase.FIRED, fired)
+        side.heartbeat.cannot_cancel = lambda: ""
+        await side.until(lambda: side.dog.watchdog.phase is Phase.WATCHING)
+
+
+async def test_a_controller_without_open_orders_has_nothing_to_cancel(tmp_path: Path) -> None:
+    async with beating(tmp_path) as side:
+        await side.until(lambda: side.dog.watchdog.phase is Phase.WATCHING)
+        side.heartbeat.cannot_cancel = lambda: "nothing is signed"
+        vouched = side.heartbeat._link.vouched_ns
+        await side.until(lambda: side.heartbeat._link.vouched_ns > vouched + 2 * SECOND)
+        assert side.dog.watchdog.phase is Phase.WATCHING
 
 
 async def test_a_permit_is_refused_by_the_clock_alone(tmp_path: Path) -> None:

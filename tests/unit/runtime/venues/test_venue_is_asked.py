@@ -14,7 +14,7 @@ from controller.core import inputs as i
 from controller.core.inputs import OrderTestsAnswered
 from controller.runtime.loop.inbox import Inbox
 from controller.runtime.loop.writer import CommittedBatch
-from controller.runtime.venues.order_tests import EVERY_S, Answer, OrderTests, may_ask
+from controller.runtime.venues.order_tests import EVERY_S, MANY, Answer, OrderTests, may_ask
 from exchange.model import OrderIntent, OrderStatus
 from policies.authority import Verb
 from policies.stage import Stage
@@ -88,6 +88,13 @@ def test_it_asks_at_most_three_times_a_minute(validating: Desk) -> None:
     assert all(after - before >= EVERY_S for before, after in pairwise(times))
 
 
+def test_after_many_answers_it_asks_once_in_five_minutes(validating: Desk) -> None:
+    desk = validating.fork()
+    desk.give(i.OrderTestsAnswered(MANY))
+    venue, _ = _played(desk, Answer(), orders=6, seconds=290)
+    assert len(venue.asked) == 1
+
+
 def test_answers_are_reported_together(validating: Desk) -> None:
     venue, reports = _played(validating.fork(), Answer(), orders=6, seconds=330)
     assert len(venue.asked) == 6
@@ -124,6 +131,14 @@ def test_nothing_is_asked_while_halted(validating: Desk) -> None:
 
     run_in_virtual_time(work(), loop)
     assert venue.asked == []
+
+
+def test_nothing_is_asked_before_a_start_is_armed(validating: Desk) -> None:
+    desk = validating.fork()
+    assert may_ask(desk.state)
+    desk.boot()
+    assert desk.state.position.stage is Stage.TESTNET_VALIDATING
+    assert not may_ask(desk.state)
 
 
 @pytest.mark.parametrize("stage", [Stage.MOCK, Stage.LIVE_EUR10])
