@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from controller.cli.rehearse.parts import processes
 from controller.cli.shared.output import Output, print_json, stderr, stdout
+from controller.cli.show.report import report
 from controller.rehearsal.bots import load_bot
 from controller.rehearsal.faults import named
 from controller.rehearsal.policy import policy_file
@@ -57,6 +58,7 @@ def rehearse_and_show(
         print_json(document)
     else:
         _print(directory, result)
+        report(None, None, directory, Output.TABLE)
 
 
 def _stage(name: str) -> Stage:
