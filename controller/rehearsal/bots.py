@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import importlib
+import importlib.util
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from typing import Any
 
 from controller.rehearsal.folder import GATEWAY, Folder
 from controller.rehearsal.network import InsideTransport, Sites
+from controller.version import SOURCE_ROOT
 from exchange.errors import ConfigError
 from exchange.mexc.http import Failure, Method
 from exchange.ports import Clock
@@ -48,6 +50,11 @@ class BotPort:
     symbol: str = "BTCUSDT"
     sent: int = 0
     refused: int = 0
+    last_said: str = ""
+
+    def said(self, *words: object, **_: object) -> None:
+        """Keep the last line that a program prints."""
+        self.last_said = " ".join(map(str, words))
 
     async def public(self, path: str, **params: str) -> Any:
         """An unsigned GET. Raises ``Refused``."""
@@ -112,11 +119,16 @@ def open_port(folder: Folder, sites: Sites, clock: Clock, rng: Random) -> BotPor
 def load_bot(name: str | None) -> Bot:
     """The bot of a module (``package.module``), whose coroutine ``trade`` is it; without a name the built-in one.
 
+    ``CLIENT PROGRAM`` is a program on a client library, run by the adapter ``ops/demo/virtual_CLIENT.py``.
+
     Raises:
-        ConfigError: there is no such module, or it has no ``trade``.
+        ConfigError: there is no such module or program, or it has no ``trade``.
     """
     if name is None:
         return Bot("quoter", quote_both_sides, Path(__file__).read_bytes())
+    client, apart, program = name.partition(" ")
+    if apart:
+        return _on_client(client, Path(program.strip()))
     try:
         module = importlib.import_module(name)
         trade, file = module.trade, module.__file__
@@ -127,6 +139,23 @@ def load_bot(name: str | None) -> Bot:
             remedy="Name an importable module with `async def trade(port)`; ops/docs/rehearsal.md shows one.",
         ) from None
     return Bot(name, trade, Path(file).read_bytes() if file else hashlib.sha256(name.encode()).digest())
+
+
+def _on_client(client: str, program: Path) -> Bot:
+    try:
+        code = program.read_bytes()
+        spec = importlib.util.spec_from_file_location("adapter", SOURCE_ROOT / "ops" / "demo" / f"virtual_{client}.py")
+        assert spec is not None, "a path with .py has a loader"
+        assert spec.loader is not None
+        adapter = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(adapter)
+    except (OSError, ImportError) as error:
+        raise ConfigError(
+            f"{program} cannot trade in a rehearsal: {error}",
+            code="rehearsal-bot",
+            remedy="Name a client that ops/demo has an adapter for, and a program with `async def main(gateway, key, secret)`.",
+        ) from None
+    return Bot(program.stem, adapter.trader(program.resolve()), code)
 
 
 ROUND_S = 20.0

@@ -69,8 +69,12 @@ class Pipe(asyncio.Transport):
         """As above."""
 
     def close(self) -> None:
-        """End both ways."""
-        self.abort()
+        """End both ways, once the other end has read what was written."""
+        if not self._closed:
+            self._closed = True
+            self._loop.call_soon(self._protocol.connection_lost, None)
+            if self._other is not None:
+                self._loop.call_soon(self._other.abort)
 
     def abort(self) -> None:
         """End both ways."""

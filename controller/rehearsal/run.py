@@ -63,6 +63,8 @@ class Result:
     counts: dict[str, int] = field(default_factory=dict)
     signed: list[str] = field(default_factory=list)
     struck: list[str] = field(default_factory=list)
+    bot_ended: str = ""
+    bot_said: str = ""
 
 
 OnLook = Callable[[Rehearsal, dict[str, Any]], None]
@@ -86,6 +88,8 @@ async def play(rehearsal: Rehearsal, on_look: OnLook) -> dict[str, Any]:
             except NoAnswer:
                 continue
             on_look(rehearsal, status)
+            if trading.done() and not rehearsal.bot_ended:
+                rehearsal.bot_ended = repr(trading.exception() or "it returned")
             if striking is not None and striking.done():
                 striking.result()
             if status["stage"] == Stage.HALTED.value:
@@ -186,6 +190,8 @@ def _result(rehearsal: Rehearsal, status: Mapping[str, Any], counts: dict[str, i
         rounds=rehearsal.venues["testnet"].venue.market.rounds,
         counts=counts,
         struck=rehearsal.struck,
+        bot_ended=rehearsal.bot_ended,
+        bot_said=rehearsal.port.last_said,
         signed=[f"{one.verb} {one.stage or one.refused}" for one in rehearsal.operators.signed],
     )
 

@@ -51,3 +51,4 @@ class Rehearsal:
     operators: Operators
     port: BotPort
     struck: list[str] = field(default_factory=list)
+    bot_ended: str = ""

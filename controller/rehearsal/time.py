@@ -71,6 +71,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Connect to a path of this loop."""
         return self.pipes.connect(protocol_factory, str(path))
 
+    def add_signal_handler(self, sig: int, callback: Callable[..., object], *args: Any) -> None:  # type: ignore[override]
+        """Nobody signals a part of a rehearsal; the whole process keeps its own handlers."""
+
+    def remove_signal_handler(self, sig: int) -> bool:  # noqa: ARG002 - asyncio's signature
+        """None was added."""
+        return False
+
     def _write_to_self(self) -> None:
         """Nothing waits in the kernel for this loop."""
 
@@ -96,6 +103,7 @@ class VirtualClock:
     def __init__(self, loop: VirtualLoop, start: datetime) -> None:
         self._loop = loop
         self._start_ms = int(start.timestamp() * 1_000)
+        self._read_at, self._ns = -1.0, 0
 
     def now(self) -> Millis:
         """Wall time, UTC."""
@@ -103,8 +111,10 @@ class VirtualClock:
 
     def monotonic_ns(self) -> int:
         """The loop's time, rounded to microseconds: a sum of waits is not exact."""
-        # One second is not zero: parts of the controller take 0 for "never".
-        return _NS + round(self._loop.passed_s * 1_000_000) * 1_000
+        if self._read_at != (passed_s := self._loop.passed_s):
+            # One second is not zero: parts of the controller take 0 for "never".
+            self._read_at, self._ns = passed_s, _NS + round(passed_s * 1_000_000) * 1_000
+        return self._ns
 
 
 class AtOnce(Executor):

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from controller.cli.rehearse.parts import processes
 from controller.cli.shared.output import Output, print_json, stderr, stdout
+from controller.cli.show.report import report
 from controller.rehearsal.bots import load_bot
 from controller.rehearsal.faults import named
 from controller.rehearsal.policy import policy_file
@@ -57,6 +58,7 @@ def rehearse_and_show(
         print_json(document)
     else:
         _print(directory, result)
+        report(None, None, directory, Output.TABLE)
 
 
 def _stage(name: str) -> Stage:
@@ -112,6 +114,8 @@ def _print(directory: Path, result: Result) -> None:
     speed = result.virtual_s / result.wall_s if result.wall_s else 0
     console.print(f"verdict  {result.verdict}   (simulated, accelerated, {result.source}; seed {result.seed})")
     console.print(f"signed   {'; '.join(result.signed) or 'nothing'}")
+    if result.bot_ended:
+        console.print(f"bot      it ended before the rehearsal: {result.bot_ended}")
     if result.struck:
         console.print(f"faults   {', '.join(result.struck)}")
     console.print(f"journal  {result.journal_seq} entries, head {result.journal_head}")

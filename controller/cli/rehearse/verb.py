@@ -22,7 +22,8 @@ def rehearse(
     ],
     hours: Annotated[float, typer.Option("--hours", min=0.01, max=1000, help="Covered hours that the validation needs.")] = 72,
     bot: Annotated[
-        str | None, typer.Option("--bot", help="A module with `async def trade(port)`; without it a small market maker trades.")
+        str | None,
+        typer.Option("--bot", help="A module with `async def trade(port)`, or CLIENT PROGRAM; without it a small maker trades."),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Everything that is left to chance follows from it.")] = 1,
     faults: Annotated[
