@@ -8,7 +8,7 @@ TESTS  ?= tests
 # Most of the slow tests wait for real processes, so a few more workers than cores pay off.
 WORKERS ?= 4
 
-.PHONY: run test proofs soak ordinary bots campaign fuzz mutate lint types imports check fix docs model proto bench bare lock tools clean help
+.PHONY: run test proofs soak ordinary bots campaign fuzz mutate lint types imports check fix docs model proto bench power bare lock tools clean help
 
 help:
 	@echo "make run    set everything up and run the demo (ARGS=--exit ends it by itself)"
@@ -17,7 +17,7 @@ help:
 	@echo "make soak   run what needs the whole machine for minutes: overload, long runs of real processes"
 	@echo "make ordinary play a week's events on a production deployment against a stand-in for MEXC (as root; ORDINARY_SECONDS for a long run)"
 	@echo "make bots   install bots that others wrote and govern them up to LIVE_€10 (ARGS='--only freqtrade'; needs the package index)"
-	@echo "make campaign play 100,000 generated sequences against the venue's own books (CAMPAIGN_SEED, CAMPAIGN_SEQUENCES)"
+	@echo "make campaign play 100,000 generated sequences against the venue's own books, then rehearse seeds with faults (CAMPAIGN_SEED, _SEQUENCES, _MINUTES)"
 	@echo "make fuzz   give the parsers of what MEXC sends random bytes for a minute, guided by coverage (ARGS='--seconds 600')"
 	@echo "make mutate change the code that guards money, and see whether the tests notice (ARGS=FILE for one file)"
 	@echo "make check  lint, types and import rules"
@@ -25,6 +25,7 @@ help:
 	@echo "make docs   regenerate the diagrams and tables in ops/docs, and the model's edges"
 	@echo "make model  search the model of two controllers to its last state (ops/model)"
 	@echo "make bench  measure it, as ratios taken in one run (ARGS='--rounds 3 --json FILE')"
+	@echo "make power  let bots of known worth through the gate \`validation\`, and count whom it promotes (ARGS='--runs 40 --table-runs 0')"
 	@echo "make bare   run it and test it on an empty Debian 12 (as root)"
 	@echo "make proto  regenerate the protobuf code from the .proto files"
 	@echo "make lock   refresh requirements.lock"
@@ -77,6 +78,7 @@ bots: $(READY) tools
 
 campaign: $(READY)
 	@$(BIN)/python ops/spent.py "make $@" $(BIN)/python -m tests.support.campaign.run
+	@$(BIN)/python ops/spent.py "make $@, rehearsals" $(BIN)/python -m tests.support.campaign.rehearsals
 
 fuzz: $(READY)
 	@$(BIN)/python -m ops.fuzz $(ARGS)
@@ -112,6 +114,9 @@ proto: $(READY)
 
 bench: $(READY)
 	@$(BIN)/python -m ops.bench $(ARGS)
+
+power: $(READY)
+	@$(BIN)/python ops/spent.py "make $@" $(BIN)/python -m ops.power $(ARGS)
 
 bare:
 	@WORKERS=$(WORKERS) bash ops/bare.sh

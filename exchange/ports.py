@@ -27,6 +27,7 @@ from exchange.model import (
     Side,
     SymbolRules,
 )
+from exchange.stream_life import StreamLife
 from exchange.wire.market import Candle, DayTicker, KlineQuery
 from exchange.wire.push import DepthUpdate
 
@@ -365,4 +366,14 @@ class MarketHistory(Protocol):
 
     async def average_price(self, symbol: str) -> Decimal:
         """The mean price of the last five minutes."""
+        ...
+
+
+@runtime_checkable
+class WatchedStreams(Protocol):
+    """A venue client or a market feed that keeps count of what happens to its streams."""
+
+    @property
+    def streams(self) -> Sequence[StreamLife]:
+        """The life of each of its streams."""
         ...

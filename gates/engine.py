@@ -18,7 +18,7 @@ from policies import canonical
 from policies.document import Policy, parse_journalled
 from policies.document import digest as policy_digest
 from policies.numbers import text
-from policies.rules import METRICS, GateName, MetricName, Op, Unit
+from policies.rules import METRICS, STATISTIC_MAX_AGE_MS, GateName, Kind, MetricName, Op, Unit
 from policies.schema import GateRule
 from policies.stage import Environment
 
@@ -73,10 +73,7 @@ def evaluate(gate: GateName, policy: Policy, evidence: Evidence | None, as_of: M
     in_force = policy_digest(policy)
     objection = _objection(gate, policy, evidence, as_of, in_force)
     results = tuple(
-        _result(rule, None, *objection)
-        if objection
-        else _judge(rule, policy, evidence.metric(rule.metric) if evidence else None, as_of)
-        for rule in policy.gates.of(gate)
+        _result(rule, None, *objection) if objection else _judge(rule, policy, evidence, as_of) for rule in policy.gates.of(gate)
     )
     return GateResult(
         gate=gate,
@@ -155,28 +152,41 @@ def _objection(
     return next(((verdict, why) for applies, verdict, why in objections if applies), None)
 
 
-def _judge(rule: GateRule, policy: Policy, metric: Metric | None, as_of: Millis) -> RuleResult:
-    verdict, explanation = _verdict(rule, policy, metric, as_of)
+def _judge(rule: GateRule, policy: Policy, evidence: Evidence | None, as_of: Millis) -> RuleResult:
+    metric = evidence.metric(rule.metric) if evidence is not None else None
+    verdict, explanation = _verdict(rule, policy, evidence, metric, as_of)
     return _result(rule, metric, verdict, explanation)
 
 
-def _verdict(rule: GateRule, policy: Policy, metric: Metric | None, as_of: Millis) -> tuple[Verdict, str]:
+def _verdict(
+    rule: GateRule, policy: Policy, evidence: Evidence | None, metric: Metric | None, as_of: Millis
+) -> tuple[Verdict, str]:
     name = rule.metric.value
-    if metric is None:
+    if metric is None or evidence is None:
         return Verdict.NO_DATA, f"{name} is not in the evidence"
     if metric.error:
         return Verdict.ERROR, f"{name} could not be measured: {metric.error}"
-    untrusted = _untrusted(policy, metric, as_of)
+    untrusted = _untrusted(policy, evidence, metric, as_of)
     if untrusted:
         return Verdict.INVALID, f"{name} {untrusted}"
+    too_old = _too_old(policy, evidence, metric, as_of)
+    return (Verdict.STALE, f"{name} {too_old}") if too_old else _compare(rule, metric)
+
+
+def _too_old(policy: Policy, evidence: Evidence, metric: Metric, as_of: Millis) -> str:
+    """The reason why a metric is too old to be used; empty when it is not."""
     if as_of - metric.measured_at > policy.evidence.ttl_ms:
-        return Verdict.STALE, f"{name} was measured {as_of - metric.measured_at} ms ago; {policy.evidence.ttl_ms} ms are accepted"
-    return _compare(rule, metric)
+        return f"was measured {as_of - metric.measured_at} ms ago; {policy.evidence.ttl_ms} ms are accepted"
+    behind = evidence.window_to_ms - metric.measured_at
+    if metric.kind is Kind.STATISTIC and behind > STATISTIC_MAX_AGE_MS:
+        return f"was computed {behind} ms before the end of its evidence; {STATISTIC_MAX_AGE_MS} ms are accepted"
+    return ""
 
 
 def _compare(rule: GateRule, metric: Metric) -> tuple[Verdict, str]:
     if metric.value is None:
-        return Verdict.NO_DATA, f"{rule.metric.value} was not measured in this run"
+        why = f": {metric.detail}" if metric.detail else ""
+        return Verdict.NO_DATA, f"{rule.metric.value} was not measured in this run{why}"
     measured, threshold = text(metric.value), text(rule.threshold)
     sentence = f"{rule.metric.value} is {measured} and must be {rule.op.value} {threshold}"
     if rule.op.holds(metric.value, rule.threshold):
@@ -190,19 +200,20 @@ def _compare(rule: GateRule, metric: Metric) -> tuple[Verdict, str]:
     return Verdict.FAIL, f"{sentence}: {metric.detail}" if metric.detail else sentence
 
 
-def _untrusted(policy: Policy, metric: Metric, as_of: Millis) -> str:
+def _untrusted(policy: Policy, evidence: Evidence, metric: Metric, as_of: Millis) -> str:
     """The reason why a metric may not be used under this policy; empty when it may."""
-    if metric.measured_at > as_of:
-        return "was measured in the future"
-    if metric.environment is not policy.environment:
-        return f"was measured in {metric.environment.value}"
-    if policy.environment is not Environment.PRODUCTION:
-        return ""
-    if metric.source not in PRODUCTION_SOURCES:
-        return f"comes from {metric.source.value} data, which cannot open a production gate"
-    if metric.attestation is Attestation.UNATTESTED:
-        return UNATTESTED
-    return "was measured on an accelerated clock, which cannot open a production gate" if metric.accelerated else ""
+    production = policy.environment is Environment.PRODUCTION
+    earlier = metric.window_from is not None and metric.window_from < evidence.window_from_ms
+    unproven = metric.source not in PRODUCTION_SOURCES
+    objections = (
+        (metric.measured_at > as_of, "was measured in the future"),
+        (earlier, "is of an earlier run"),
+        (metric.environment is not policy.environment, f"was measured in {metric.environment.value}"),
+        (production and unproven, f"comes from {metric.source.value} data, which cannot open a production gate"),
+        (production and metric.attestation is Attestation.UNATTESTED, UNATTESTED),
+        (production and metric.accelerated, "was measured on an accelerated clock, which cannot open a production gate"),
+    )
+    return next((why for applies, why in objections if applies), "")
 
 
 def _result(rule: GateRule, metric: Metric | None, verdict: Verdict, explanation: str) -> RuleResult:

@@ -49,7 +49,7 @@ class Evidence(BaseModel):
     window_to_ms: _Instant
     expires_at_ms: _Instant
     journal_seq: Annotated[int, Field(ge=0)]
-    metrics: Annotated[tuple[Metric, ...], Field(max_length=64)]
+    metrics: Annotated[tuple[Metric, ...], Field(max_length=128)]
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:

@@ -6,19 +6,27 @@ A tally is an immutable value: each method returns a new tally. The state holds 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, localcontext
 
 from exchange.model import DataSource, Millis
+from gates import collecting
+from gates.collecting import Collected, Ended, Trade, Watched
 from gates.metric import DETAIL_MOST, Attestation, Metric
+from gates.series import RunSeries
 from gates.statistics import ratio_down, ratio_up, upper_bound
+from gates.streams import Streams
 from policies.guards import drawdown_fraction
-from policies.numbers import rounded_down
+from policies.numbers import GRID, WIDE, rounded_down, rounded_up
 from policies.rules import METRICS, MetricName
 from policies.stage import ON_THE_TESTNET, Environment, Stage
 from policies.values import replace
 
+DAY_MS = 86_400_000
 SAMPLE_SPAN_MAX_MS = 5_000
 """The longest time before it that one sample covers. When the loop stood still for longer, no one knows what happened."""
+
+UNSAMPLED = "nothing was measured: the controller was not running, or it stood still"
+"""What began a gap without a sample."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +34,10 @@ class Tally:
     """The counts of one run of one stage.
 
     Money is EUR; ``cap_eur`` is the stage's cap; ``gap_ms`` is the gap still open at ``last_at``. ``attested_ms`` is the part of
-    ``covered_ms`` that the testnet's own signature vouches for.
+    ``covered_ms`` that the testnet's own signature vouches for. ``midnights`` are those of UTC in covered time. ``form_rejects``
+    are rejects for the form of an order, ``cancels_too_late`` orders that filled completely after they were to be cancelled.
+    ``gap_why`` says what began the open gap, and ``longest_gap_why`` what began the longest one, which ended at
+    ``longest_gap_at`` or lasts since then.
     """
 
     source: DataSource
@@ -58,19 +69,41 @@ class Tally:
     account_checks: int = 0
     account_checks_failed: int = 0
     account_failures: tuple[str, ...] = ()
+    midnights: int = 0
+    soft_breaches: int = 0
+    form_rejects: int = 0
+    cancels: int = 0
+    cancels_too_late: int = 0
+    looks: int = 0
+    series: RunSeries = RunSeries(Millis(0), Decimal(0), Decimal(1))
+    collected: Collected = Collected()
+    gap_why: str = ""
+    longest_gap_why: str = ""
+    longest_gap_at: Millis = Millis(0)
+    streams: Streams = Streams()
 
     @classmethod
-    def begin(cls, source: DataSource, *, at: Millis, cap_eur: Decimal, accelerated: bool) -> Tally:
-        """Start a run now. ``accelerated``: its clock is faster than real time."""
-        return cls(source, accelerated, at, at, cap_eur)
+    def begin(
+        cls, source: DataSource, *, at: Millis, cap_eur: Decimal, accelerated: bool, quote_per_eur: Decimal = Decimal(1)
+    ) -> Tally:
+        """Start a run now. ``accelerated``: its clock is faster than real time. ``quote_per_eur`` values its costs."""
+        return cls(source, accelerated, at, at, cap_eur, series=RunSeries(at, cap_eur, quote_per_eur))
 
     def with_order(self) -> Tally:
         """Count an order sent to the venue."""
         return replace(self, orders=self.orders + 1)
 
-    def with_reject(self) -> Tally:
-        """Count an order that the venue rejected."""
-        return replace(self, rejects=self.rejects + 1)
+    def with_reject(self, *, for_its_form: bool = False) -> Tally:
+        """Count an order that the venue rejected. ``for_its_form``: its precision, its signature or its size was wrong."""
+        return replace(self, rejects=self.rejects + 1, form_rejects=self.form_rejects + for_its_form)
+
+    def with_look(self) -> Tally:
+        """Count a verdict of the run's gate that was asked for."""
+        return replace(self, looks=self.looks + 1)
+
+    def with_soft_breach(self) -> Tally:
+        """Count a guard that reached CANCEL_ALL for something that it measured."""
+        return replace(self, soft_breaches=self.soft_breaches + 1)
 
     def with_denial(self, count: int = 1) -> Tally:
         """Count orders that our limits denied."""
@@ -79,6 +112,40 @@ class Tally:
     def with_fill(self) -> Tally:
         """Count a booked trade."""
         return replace(self, fills=self.fills + 1)
+
+    def with_trade(self, trade: Trade, watched: Watched | None, *, valued: bool) -> tuple[Tally, Watched | None]:
+        """Count a booked trade, with what it cost and what it ended; ``watched`` is what is kept of its order while that is open.
+
+        Without ``valued`` its fee has no known price. An order that is not watched any more ends a round trip of its own.
+        """
+        collected, closing = collecting.traded(self.collected, trade)
+        collected = replace(collected, unvalued_fees=collected.unvalued_fees + (not valued))
+        series = self.series
+        if watched is not None:
+            watched = replace(watched, fee=watched.fee + trade.fee, closing=collecting.joined(watched.closing, closing))
+        else:
+            series, collected = collecting.closed(series, collected, trade.symbol, closing)
+        return replace(self.with_fill(), series=series, collected=collected), watched
+
+    def with_ended(self, order: Ended, *, cancel_requested: bool) -> Tally:
+        """Record an order of the run that has ended at its venue."""
+        series, collected = collecting.ended(self.series, self.collected, order)
+        return replace(
+            self,
+            series=series,
+            collected=collected,
+            cancels=self.cancels + cancel_requested,
+            cancels_too_late=self.cancels_too_late + (cancel_requested and order.complete),
+        )
+
+    def with_gone(self, symbol: str, quantity: Decimal) -> Tally:
+        """A quantity that the run bought is gone otherwise than by a sale of the bot."""
+        return replace(self, collected=collecting.dropped(self.collected, symbol, quantity))
+
+    def with_unit(self, factor: Decimal) -> Tally:
+        """Go on after every amount in EUR was multiplied by ``factor``, because a person signed another rate."""
+        unit = WIDE.divide(self.collected.unit, factor).quantize(GRID, context=WIDE)
+        return replace(self, collected=replace(self.collected, unit=unit))
 
     def with_settled(self, age_ms: int) -> Tally:
         """Record that an unknown outcome became known after ``age_ms``."""
@@ -101,7 +168,9 @@ class Tally:
     def with_shift(self, eur: Decimal) -> Tally:
         """Compare with every equity so far as if this much more had always been there: it came from outside."""
         start, peak, last = (None if one is None else one + eur for one in (self.equity_start, self.equity_peak, self.equity_last))
-        return replace(self, equity_start=start, equity_peak=peak, equity_last=last)
+        shifted = self.collected.shifted_eur + WIDE.multiply(eur, self.collected.unit)
+        collected = replace(self.collected, shifted_eur=shifted)
+        return replace(self, equity_start=start, equity_peak=peak, equity_last=last, collected=collected)
 
     def with_account(self, checks: int, failures: tuple[str, ...]) -> Tally:
         """Record a check of the live account; only the latest one counts. Each failure is named, with what to do."""
@@ -123,6 +192,8 @@ class Tally:
         unknown_open: int,
         oldest_unknown_ms: int,
         count: int = 1,
+        mid: Decimal | None = None,
+        why: str = "",
     ) -> Tally:
         """Record a sample at ``at``. It covers the last ``interval_ms``, at most ``SAMPLE_SPAN_MAX_MS``, since the sample before.
 
@@ -130,23 +201,35 @@ class Tally:
 
         Time before that, for example while the controller was down, is a gap. Time without a known equity is a gap too. After a
         clock was set back, no time passes until it has caught up. ``unknown_open`` and ``oldest_unknown_ms`` describe the orders
-        whose outcome is not known now. ``attested``: the testnet's own signature vouches for this time.
+        whose outcome is not known now. ``attested``: the testnet's own signature vouches for this time. ``mid`` is the mid price of
+        the first symbol. ``why`` says why this time is not covered.
         """
         equity = equity_eur if equity_eur is not None and equity_eur.is_finite() else None
         elapsed = max(at - self.last_at, 0)
         spanned = max(min(interval_ms, elapsed, SAMPLE_SPAN_MAX_MS * count), 0)
         counts = covered and equity is not None
         gap = self.gap_ms + elapsed - spanned
-        longest = max(self.longest_gap_ms, gap if counts else gap + spanned)
+        gap_why = self.gap_why or (UNSAMPLED if counts or elapsed - spanned > spanned else why)
+        this_gap = gap if counts else gap + spanned
+        is_longest = this_gap > self.longest_gap_ms
+        series, collected = collecting.sampled(
+            self.series, self.collected, last_at=self.last_at, at=at, before=self.equity_last, equity=equity, mid=mid
+        )
         following = replace(
             self,
+            series=series,
+            collected=collected,
+            midnights=self.midnights + (at // DAY_MS - (at - spanned) // DAY_MS if counts else 0),
             last_at=max(self.last_at, at),
             samples=self.samples + count,
             total_ms=self.total_ms + elapsed,
             covered_ms=self.covered_ms + (spanned if counts else 0),
             attested_ms=self.attested_ms + (spanned if counts and attested else 0),
             gap_ms=0 if counts else gap + spanned,
-            longest_gap_ms=longest,
+            longest_gap_ms=max(self.longest_gap_ms, this_gap),
+            gap_why="" if counts else gap_why,
+            longest_gap_why=gap_why if is_longest else self.longest_gap_why,
+            longest_gap_at=at if is_longest else self.longest_gap_at,
             unknown_open=unknown_open,
             longest_unknown_ms=max(self.longest_unknown_ms, oldest_unknown_ms),
         )
@@ -200,7 +283,16 @@ def metrics(tally: Tally, environment: Environment, attestation: Attestation | N
         MetricName.NET_PNL_EUR: (profit, tally.equity_samples),
         MetricName.CLOCK_OFFSET_MAX_MS: (tally.clock_offset_max_ms, tally.clock_samples),
         MetricName.ACCOUNT_CHECKS_FAILED: (tally.account_checks_failed, tally.account_checks),
+        MetricName.ROUND_TRIPS: (len(tally.series.round_trips), tally.samples),
+        MetricName.MIDNIGHTS: (tally.midnights, tally.samples),
+        MetricName.SOFT_BREACHES: (tally.soft_breaches, tally.samples),
+        MetricName.FORM_REJECTS: (tally.form_rejects, tally.orders),
+        MetricName.CANCEL_TOO_LATE_RATIO: (ratio_up(tally.cancels_too_late, tally.cancels), tally.cancels),
+        MetricName.STREAM_ROTATIONS: (tally.streams.rotations, len(tally.streams.runs)),
+        MetricName.LISTEN_KEY_RENEWALS: (tally.streams.renewals, len(tally.streams.runs)),
+        MetricName.LONGEST_ROTATION_GAP_MS: (tally.streams.rotation_gap_ms, sum(one.rotations for one in tally.streams.runs)),
     }
+    measured |= _costs(tally)
     return tuple(
         Metric(
             name=name,
@@ -217,3 +309,22 @@ def metrics(tally: Tally, environment: Environment, attestation: Attestation | N
         )
         for name, (value, observations) in sorted(measured.items())
     )
+
+
+def _costs(tally: Tally) -> dict[MetricName, tuple[Decimal | int | None, int]]:
+    """What the orders of the run cost and brought, from exact running sums (execution-safety.md §4.1: IS, fill ratio)."""
+    sums, series = tally.collected, tally.series
+    ended, trips = len(series.executions), len(series.round_trips)
+    known = not sums.unvalued_fees
+    with localcontext(WIDE):
+        fees, slippage = (rounded_up(amount / series.quote_per_eur) for amount in (sums.fees, sums.slippage))
+        realised = rounded_down(sums.realised / series.quote_per_eur)
+        filled = rounded_down(sums.filled / sums.ordered) if sums.ordered else None
+        missed = rounded_up(sums.opportunity / sums.ordered * 10_000) if sums.ordered and not sums.opportunity_unknown else None
+    return {
+        MetricName.FEES_EUR: (fees if known else None, tally.fills),
+        MetricName.SLIPPAGE_EUR: (slippage, tally.fills),
+        MetricName.REALISED_PNL_EUR: (realised if known else None, trips),
+        MetricName.FILL_RATIO: (filled, ended),
+        MetricName.OPPORTUNITY_COST_BPS: (missed, ended),
+    }

@@ -1,6 +1,7 @@
-"""A metric: a measured value with its unit, number of observations, coverage, time and source. Evidence bundles consist of them.
+"""A metric: a measured value with its unit, number of observations, coverage, window and source. Evidence bundles consist of them.
 
-NaN, infinities and a wrong unit are refused here, so that no rule compares with them (gates-authority-journal.md §1.2).
+Its kind and its direction belong to its name (``policies.rules``). NaN, infinities, a wrong unit and a count that is none are
+refused here, so that no rule compares with them (gates-authority-journal.md §1.2).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler
 
 from exchange.model import DataSource
 from policies.numbers import Exact
-from policies.rules import METRICS, MetricName, Unit
+from policies.rules import METRICS, Direction, Kind, MetricName, Unit, direction_of, kind_of
 from policies.stage import Environment
 
 __all__ = ["DETAIL_MOST", "Attestation", "Metric", "MetricName", "Unit"]
@@ -32,7 +33,8 @@ class Metric(BaseModel):
     """One measurement over one run.
 
     ``value`` is ``None`` when nothing was observed; ``error`` is not empty when the measurement failed. ``coverage`` is the
-    fraction of the run in which it could be measured, 0 to 1. ``accelerated``: the run's clock was faster than real time.
+    fraction of the run in which it could be measured, 0 to 1. Its window is from ``window_from`` to ``measured_at``; without
+    ``window_from`` it is that of the evidence. ``accelerated``: the run's clock was faster than real time.
     ``detail`` says what is behind a bad value and what to do, for people; no rule reads it.
     ``attestation`` is absent where no testnet makes the evidence, and in bundles of versions that did not know it.
     """
@@ -51,6 +53,17 @@ class Metric(BaseModel):
     error: Annotated[str, Field(max_length=200)] = ""
     detail: Annotated[str, Field(max_length=DETAIL_MOST)] = ""
     attestation: Attestation | None = None
+    window_from: Annotated[int, Field(ge=0)] | None = None
+
+    @property
+    def kind(self) -> Kind:
+        """How it comes about."""
+        return kind_of(self.name)
+
+    @property
+    def direction(self) -> Direction:
+        """Which values of it are better."""
+        return direction_of(self.name)
 
     @model_serializer(mode="wrap")
     def _written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -60,6 +73,8 @@ class Metric(BaseModel):
             written.pop("attestation", None)
         if not self.detail:
             written.pop("detail", None)
+        if self.window_from is None:
+            written.pop("window_from", None)
         return written
 
     @model_validator(mode="after")
@@ -67,4 +82,10 @@ class Metric(BaseModel):
         expected = METRICS[self.name].unit
         if self.unit is not expected:
             raise ValueError(f"{self.name} is measured in {expected}, not {self.unit}")
+        if self.unit is Unit.COUNT and self.value is not None and (self.value < 0 or self.value != int(self.value)):
+            raise ValueError(f"{self.name} is {self.value}, and a count is a whole number of at least 0")
+        if self.value is not None and self.error:
+            raise ValueError(f"{self.name} has a value and an error: a failed measurement has no value")
+        if self.window_from is not None and self.window_from > self.measured_at:
+            raise ValueError(f"the window of {self.name} begins after it ends")
         return self

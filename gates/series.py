@@ -6,10 +6,14 @@ The fold collects them in the state; ``gates.performance`` computes the metrics 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import base64
+import hashlib
+import json
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields
 from decimal import Decimal
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from exchange.model import Millis, OrderType, Side
 
@@ -22,24 +26,36 @@ _Item = TypeVar("_Item")
 
 @dataclass(frozen=True, slots=True)
 class Column(Generic[_Item]):
-    """An immutable sequence that grows at its end. Appending copies at most one chunk and the list of chunks."""
+    """An immutable sequence that grows at its end.
 
-    chunks: tuple[tuple[_Item, ...], ...] = ()
+    Appending copies at most one chunk and the list of chunks. A full chunk is compressed text, so that a run with a million orders
+    takes tens of megabytes. The items are ``EquityPoint``, ``Execution`` or ``RoundTrip``.
+    """
+
+    chunks: tuple[str, ...] = ()
     tail: tuple[_Item, ...] = ()
 
     def with_item(self, item: _Item) -> Column[_Item]:
         """This with one more item."""
         tail = (*self.tail, item)
-        return Column((*self.chunks, tail), ()) if len(tail) == _CHUNK else Column(self.chunks, tail)
+        return Column((*self.chunks, _packed(tail)), ()) if len(tail) == _CHUNK else Column(self.chunks, tail)
 
     def __iter__(self) -> Iterator[_Item]:
+        """All items, the oldest first."""
         for chunk in self.chunks:
-            yield from chunk
+            yield from _unpacked(chunk)
         yield from self.tail
 
     def __len__(self) -> int:
         """How many items there are."""
         return len(self.chunks) * _CHUNK + len(self.tail)
+
+    def digest(self) -> str:
+        """Return ``sha256:<hex>`` of all items. It does not depend on how they are compressed."""
+        digest = hashlib.sha256()
+        for item in self:
+            digest.update(_row(item).encode() + b"\n")
+        return f"sha256:{digest.hexdigest()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,3 +121,53 @@ class RunSeries:
     equity: Column[EquityPoint] = Column()
     executions: Column[Execution] = Column()
     round_trips: Column[RoundTrip] = Column()
+
+    def digest(self) -> str:
+        """Return ``sha256:<hex>`` of everything in it: the same for everybody who folds the same journal."""
+        parts = (
+            str(int(self.started_at)),
+            _number(self.cap_eur),
+            _number(self.quote_per_eur),
+            *(column.digest() for column in (self.equity, self.executions, self.round_trips)),
+        )
+        return f"sha256:{hashlib.sha256(json.dumps(parts).encode()).hexdigest()}"
+
+
+def _optional(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: None if value is None else read(value)
+
+
+_MAYBE = _optional(Decimal)
+_READERS: Mapping[type, tuple[Callable[[Any], Any], ...]] = {
+    EquityPoint: (Millis, Decimal, _MAYBE, Decimal, Decimal),
+    Execution: (
+        str, Side, OrderType, Millis, Millis, Decimal, _MAYBE, Decimal, Decimal, Decimal, Decimal, _optional(int),
+    ),
+    RoundTrip: (str, Millis, Millis, Decimal, Decimal),
+}  # fmt: skip
+"""How each field of an item is read from JSON, in the order of the fields."""
+
+_BY_NAME = {kind.__name__: kind for kind in _READERS}
+
+
+def _number(value: Decimal) -> str:
+    return format(value.normalize(), "f")
+
+
+def _row(item: Any) -> str:
+    values = (getattr(item, one.name) for one in fields(item))
+    return json.dumps([_number(value) if isinstance(value, Decimal) else value for value in values], separators=(",", ":"))
+
+
+def _packed(items: tuple[Any, ...]) -> str:
+    rows = ",".join(map(_row, items))
+    text = f'["{type(items[0]).__name__}",[{rows}]]'
+    return base64.b64encode(zlib.compress(text.encode(), 6)).decode()
+
+
+def _unpacked(chunk: str) -> Iterator[Any]:
+    name, rows = json.loads(zlib.decompress(base64.b64decode(chunk)))
+    kind = _BY_NAME[name]
+    readers = _READERS[kind]
+    for row in rows:
+        yield kind(*(read(value) for read, value in zip(readers, row, strict=True)))

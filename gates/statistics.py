@@ -66,3 +66,23 @@ def _at_most(events: int, trials: int, p: Decimal) -> Decimal:
         term = term * odds * (trials - hits + 1) / hits
         tail += term
     return tail
+
+
+def lower_bound(events: int, trials: int, confidence: Decimal = Decimal("0.95")) -> Decimal | None:
+    """One-sided lower bound of a proportion, rounded down: the ``p`` with ``P(X >= events | trials, p) = 1 - confidence``.
+
+    As ``upper_bound``: Clopper-Pearson, and above ``_EXACT_EVENTS`` Hoeffding's bound. ``None`` without trials.
+    """
+    if trials <= 0:
+        return None
+    if events <= 0:
+        return Decimal(0)
+    with localcontext(WIDE):
+        if events > _EXACT_EVENTS:
+            error = _ONE - confidence
+            return max(Decimal(0), rounded_down(Decimal(events) / trials - (-error.ln() / (2 * trials)).sqrt()))
+        low, high = Decimal(0), _ONE
+        for _ in range(_BISECTIONS):
+            middle = (low + high) / 2
+            low, high = (middle, high) if _at_most(events - 1, trials, middle) > confidence else (low, middle)
+        return rounded_down(low)

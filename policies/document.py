@@ -30,6 +30,9 @@ _LATER = (("Policy", "flatten"), ("Guards", "reduce"), ("Limits", "exit_stop_fra
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+_digested: tuple[Policy, str] | None = None
+
+
 def load_policy(source: bytes | str) -> Policy:
     """Read a policy from TOML.
 
@@ -83,8 +86,15 @@ def canonical_bytes(policy: Policy) -> bytes:
 
 
 def digest(policy: Policy) -> str:
-    """Return ``sha256:<hex>`` of the canonical bytes. Equal policies have equal digests, however their files are formatted."""
-    return canonical.digest(canonical_bytes(policy))
+    """Return ``sha256:<hex>`` of the canonical bytes. Equal policies have equal digests, however their files are formatted.
+
+    The last one is remembered, because every judgement of a gate asks for that of the policy in force.
+    """
+    global _digested  # noqa: PLW0603 - a memory of a pure function, replaced as a whole
+    known = _digested
+    if known is None or known[0] is not policy:
+        known = _digested = policy, canonical.digest(canonical_bytes(policy))
+    return known[1]
 
 
 def json_schema() -> dict[str, Any]:

@@ -23,6 +23,9 @@ _RATE_DAYS, _ECB_DAYS = 31, 6
 VALIDATION_COVERED_MS = 3 * _DAY_MS
 """72 covered hours."""
 
+LOOKS_MAX = 10
+"""How many verdicts of one validation may be declared at most."""
+
 GAP_TOLERATED_MS = 120_000
 """The longest gap that the gate ``validation`` tolerates."""
 
@@ -242,6 +245,12 @@ FLOORS: tuple[Floor, ...] = (
         "a validation needs 72 covered hours",
         lambda p: p.validation.covered_ms,
     ),
+    _at_most(
+        "performance.looks",
+        str(LOOKS_MAX),
+        "a verdict that is asked for often enough passes by chance",
+        lambda p: LOOKS_MAX if p.performance is None else p.performance.looks,
+    ),
     _at_most("evidence.ttl_ms", str(_DAY_MS), "evidence must not be older than a day", lambda p: p.evidence.ttl_ms),
     _at_least(
         "authority.cooling_off_ms",
@@ -249,6 +258,22 @@ FLOORS: tuple[Floor, ...] = (
         "people need ten minutes to veto",
         lambda p: p.authority.cooling_off_ms,
     ),
+    _at_most(
+        "shadow.fill_band",
+        "0.2",
+        "a simulation that fills 20 points too often or too rarely shows another strategy",
+        lambda p: p.shadow.fill_band,
+    ),
+    _at_most(
+        "shadow.price_band_bps", "10", "a larger error of the price hides what an order costs", lambda p: p.shadow.price_band_bps
+    ),
+    _at_most(
+        "shadow.latency_band_ms",
+        "1500",
+        "a simulated answer that early or late is of another venue",
+        lambda p: p.shadow.latency_band_ms,
+    ),
+    _at_most("shadow.orders_min", "50", "a wrong simulation must be found at LIVE_€10", lambda p: p.shadow.orders_min),
 )
 """All numeric floors."""
 
@@ -314,13 +339,75 @@ DRILL_RULES: tuple[RequiredRule, ...] = _required(
 )
 """The rules about drills. A production policy in an older journal may lack them; one that comes into force must have them."""
 
+LIVE_RULES: tuple[RequiredRule, ...] = (
+    *_required(
+        GateName.LIVE_READY,
+        (MetricName.ORDER_TESTS, Op.AT_LEAST, "30"),
+        (MetricName.ORDER_TEST_PARITY_RATIO, Op.AT_LEAST, "0.999"),
+        (MetricName.ORDER_TEST_PARITY_LOWER, Op.AT_LEAST, "0.9"),
+    ),
+    *_required(
+        GateName.RAMP_STEP,
+        (MetricName.SOFT_BREACHES, Op.AT_MOST, "0"),
+        (MetricName.SHADOW_ORDERS, Op.AT_LEAST, "30"),
+        (MetricName.SHADOW_FILL_BIAS_LOW, Op.AT_LEAST, "-0.25"),
+        (MetricName.SHADOW_FILL_BIAS_HIGH, Op.AT_MOST, "0.25"),
+        (MetricName.SHADOW_PRICE_BIAS_BPS_LOW, Op.AT_LEAST, "-10"),
+        (MetricName.SHADOW_PRICE_BIAS_BPS_HIGH, Op.AT_MOST, "10"),
+        (MetricName.SHADOW_LATENCY_BIAS_MS_LOW, Op.AT_LEAST, "-1500"),
+        (MetricName.SHADOW_LATENCY_BIAS_MS_HIGH, Op.AT_MOST, "1500"),
+    ),
+)
+"""The rules about the real venue (ADR 64): parity before real money, and before more of it a bias that is proven to be small. The
+whole interval has to be inside these bounds, which are wider than the bands that revoke, so that some 60 orders can prove it. As
+``DRILL_RULES``, older journals may lack them."""
+VALIDATION_RULES: tuple[RequiredRule, ...] = _required(
+    GateName.VALIDATION,
+    # A: integrity.
+    (MetricName.ROUND_TRIPS, Op.AT_LEAST, "30"),
+    (MetricName.MIDNIGHTS, Op.AT_LEAST, "3"),
+    (MetricName.DRILLS_IN_RUN, Op.AT_LEAST, "7"),
+    (MetricName.STREAM_ROTATIONS, Op.AT_LEAST, "3"),
+    (MetricName.LISTEN_KEY_RENEWALS, Op.AT_LEAST, "72"),
+    (MetricName.LONGEST_ROTATION_GAP_MS, Op.AT_MOST, "30000"),
+    (MetricName.ORDER_TEST_PARITY_RATIO, Op.AT_LEAST, "0.999"),
+    (MetricName.ORDER_TEST_PARITY_LOWER, Op.AT_LEAST, "0.95"),
+    # B: execution. A taker of the reference venue pays 5 bps of fees and half a spread; §4.3 allows 2, 5 and 10 bps beyond that.
+    (MetricName.SHORTFALL_MEDIAN_BPS, Op.AT_MOST, "8"),
+    (MetricName.SHORTFALL_UPPER_BPS, Op.AT_MOST, "11"),
+    (MetricName.SHORTFALL_P95_BPS, Op.AT_MOST, "16"),
+    (MetricName.FILL_RATIO_EXCESS, Op.AT_LEAST, "-0.15"),
+    (MetricName.FILL_RATIO_EXCESS, Op.AT_MOST, "0.15"),
+    (MetricName.FORM_REJECTS, Op.AT_MOST, "0"),
+    (MetricName.ACK_P50_MS, Op.AT_MOST, "300"),
+    (MetricName.ACK_P99_MS, Op.AT_MOST, "1500"),
+    # C: performance, as a veto: it proves no profit, it refuses what is worse than claimed.
+    (MetricName.STRESSED_PNL_EUR, Op.AT_LEAST, "0"),
+    (MetricName.STRESSED_RETURN_LOWER, Op.AT_LEAST, "-0.01"),
+    (MetricName.CLAIM_Z, Op.AT_LEAST, "-1.64"),
+    (MetricName.PSR, Op.AT_LEAST, "0.5"),
+    (MetricName.DRAWDOWN_EXCESS, Op.AT_MOST, "0"),
+    (MetricName.PROFIT_FACTOR, Op.AT_LEAST, "1.1"),
+    (MetricName.EXPECTANCY_EUR, Op.AT_LEAST, "0"),
+    (MetricName.HIT_RATE_EXCESS, Op.AT_LEAST, "-0.05"),
+    (MetricName.BEST_TRADE_SHARE, Op.AT_MOST, "0.5"),
+    (MetricName.BEST_BLOCK_SHARE, Op.AT_MOST, "0.7"),
+    (MetricName.BEHAVIOUR_DRIFT, Op.AT_MOST, "2"),
+    (MetricName.BEHAVIOUR_KS_P, Op.AT_LEAST, "0.01"),
+)
+"""What a validation proves of the execution and does not find of the performance (execution-safety.md §4.3).
+
+As with ``DRILL_RULES``, a production policy in an older journal may lack them.
+"""
+
 _SAME_SENSE = {Op.AT_MOST: {Op.AT_MOST, Op.BELOW, Op.EQUAL}, Op.AT_LEAST: {Op.AT_LEAST, Op.ABOVE, Op.EQUAL}}
 
 
 def violations(policy: Policy, *, journalled: bool = False) -> tuple[Violation, ...]:
     """Return every place where ``policy`` is looser than the floors; always empty outside production.
 
-    ``journalled``: it may be of an older version, which did not have ``DRILL_RULES``.
+    ``journalled``: it may be of an older version, which had neither ``DRILL_RULES``, ``VALIDATION_RULES``, ``LIVE_RULES`` nor
+    ``performance``.
     """
     if policy.environment is not Environment.PRODUCTION:
         return ()
@@ -336,10 +423,26 @@ def violations(policy: Policy, *, journalled: bool = False) -> tuple[Violation, 
             f"{required.metric} {required.op} {text(required.bound)}",
             "production evidence must prove it",
         )
-        for required in (*REQUIRED_RULES, *(() if journalled else DRILL_RULES))
+        for required in (*REQUIRED_RULES, *(() if journalled else (*DRILL_RULES, *VALIDATION_RULES, *LIVE_RULES)))
         if not any(_as_strict(rule, required) for rule in policy.gates.of(required.gate))
     ]
-    return (*loose, *absent)
+    return (*loose, *_undeclared(policy, journalled=journalled), *absent)
+
+
+def _undeclared(policy: Policy, *, journalled: bool) -> tuple[Violation, ...]:
+    """What a validation in production has to declare before it begins, and does not."""
+    if journalled:
+        return ()
+    if policy.performance is None:
+        return (
+            Violation("performance", "absent", "declared: looks, variants and a claim", "tries that nobody counts pass by chance"),
+        )
+    claim = policy.performance.claim
+    behaviour = claim is not None and (claim.trades_per_day, claim.holding_ms, claim.turnover_per_day) != (None, None, None)
+    if claim is None or claim.annual_sharpe is None or claim.fill_ratio is None or not behaviour:
+        needed = "an annual_sharpe, a fill_ratio, and trades_per_day, holding_ms or turnover_per_day"
+        return (Violation("performance.claim", "incomplete", needed, "a run is compared with what was claimed before it"),)
+    return ()
 
 
 def _as_strict(rule: GateRule, required: RequiredRule) -> bool:

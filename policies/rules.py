@@ -51,6 +51,81 @@ class MetricName(StrEnum):
     DRILL_DISK_AGE_MS = "drill_disk_age_ms"
     DRILL_WATCHDOG_AGE_MS = "drill_watchdog_age_ms"
     DRILL_HANG_AGE_MS = "drill_hang_age_ms"
+    ROUND_TRIPS = "round_trips"
+    MIDNIGHTS = "midnights"
+    DRILLS_IN_RUN = "drills_in_run"
+    SOFT_BREACHES = "soft_breaches"
+    STREAM_ROTATIONS = "stream_rotations"
+    LISTEN_KEY_RENEWALS = "listen_key_renewals"
+    LONGEST_ROTATION_GAP_MS = "longest_rotation_gap_ms"
+    ORDER_TESTS = "order_tests"
+    ORDER_TEST_PARITY_RATIO = "order_test_parity_ratio"
+    ORDER_TEST_PARITY_LOWER = "order_test_parity_lower"
+    SHORTFALL_MEAN_BPS = "shortfall_mean_bps"
+    SHORTFALL_UPPER_BPS = "shortfall_upper_bps"
+    SHORTFALL_MEDIAN_BPS = "shortfall_median_bps"
+    SHORTFALL_P95_BPS = "shortfall_p95_bps"
+    OPPORTUNITY_COST_BPS = "opportunity_cost_bps"
+    FILL_RATIO = "fill_ratio"
+    FILL_RATIO_EXCESS = "fill_ratio_excess"
+    FORM_REJECTS = "form_rejects"
+    ACK_P50_MS = "ack_p50_ms"
+    ACK_P99_MS = "ack_p99_ms"
+    CANCEL_TOO_LATE_RATIO = "cancel_too_late_ratio"
+    STRESSED_PNL_EUR = "stressed_pnl_eur"
+    STRESSED_RETURN_LOWER = "stressed_return_lower"
+    RETURN_LOWER = "return_lower"
+    PSR = "psr"
+    DSR = "dsr"
+    MIN_TRL_DAYS = "min_trl_days"
+    DAYS_MISSING = "days_missing"
+    CLAIM_Z = "claim_z"
+    DRAWDOWN_P95 = "drawdown_p95"
+    DRAWDOWN_EXCESS = "drawdown_excess"
+    PROFIT_FACTOR = "profit_factor"
+    EXPECTANCY_EUR = "expectancy_eur"
+    HIT_RATE_EXCESS = "hit_rate_excess"
+    BEST_TRADE_SHARE = "best_trade_share"
+    BEST_BLOCK_SHARE = "best_block_share"
+    BEHAVIOUR_DRIFT = "behaviour_drift"
+    BEHAVIOUR_KS_P = "behaviour_ks_p"
+    REPLAY_PARITY_RATIO = "replay_parity_ratio"
+    LOOKS_USED = "looks_used"
+    VARIANTS_TRIED = "variants_tried"
+    HOLDING_EXCESS_EUR = "holding_excess_eur"
+    FEES_EUR = "fees_eur"
+    SLIPPAGE_EUR = "slippage_eur"
+    REALISED_PNL_EUR = "realised_pnl_eur"
+    SHADOW_ORDERS = "shadow_orders"
+    SHADOW_FILL_BIAS = "shadow_fill_bias"
+    SHADOW_FILL_BIAS_LOW = "shadow_fill_bias_low"
+    SHADOW_FILL_BIAS_HIGH = "shadow_fill_bias_high"
+    SHADOW_PRICE_BIAS_BPS = "shadow_price_bias_bps"
+    SHADOW_PRICE_BIAS_BPS_LOW = "shadow_price_bias_bps_low"
+    SHADOW_PRICE_BIAS_BPS_HIGH = "shadow_price_bias_bps_high"
+    SHADOW_LATENCY_BIAS_MS = "shadow_latency_bias_ms"
+    SHADOW_LATENCY_BIAS_MS_LOW = "shadow_latency_bias_ms_low"
+    SHADOW_LATENCY_BIAS_MS_HIGH = "shadow_latency_bias_ms_high"
+
+
+class Kind(StrEnum):
+    """How a metric comes about.
+
+    COUNTER only grows during a run. GAUGE is a measured state or an extreme. STATISTIC is computed from the series of the run
+    now and then (``gates.performance``), so it can be older than the evidence it stands in.
+    """
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    STATISTIC = "statistic"
+
+
+class Direction(StrEnum):
+    """Which values of a metric are better. NEITHER: it is judged from both sides, or only shown."""
+
+    MORE = "more"
+    LESS = "less"
+    NEITHER = "neither"
 
 
 class Unit(StrEnum):
@@ -60,6 +135,9 @@ class Unit(StrEnum):
     COUNT = "count"
     RATIO = "ratio"
     EUR = "eur"
+    BPS = "bps"
+    DAYS = "days"
+    NUMBER = "number"
 
 
 class Op(StrEnum):
@@ -99,6 +177,48 @@ class MetricSpec:
     unit: Unit
     meaning: str
     accumulates: bool = False
+
+
+STATISTIC_MAX_AGE_MS = 7_200_000
+"""How much older than the end of its evidence a statistic may be. It is computed every hour and for every proposal."""
+
+STATISTICS = frozenset({
+    MetricName.SHORTFALL_MEAN_BPS, MetricName.SHORTFALL_UPPER_BPS, MetricName.SHORTFALL_MEDIAN_BPS, MetricName.SHORTFALL_P95_BPS,
+    MetricName.FILL_RATIO_EXCESS, MetricName.ACK_P50_MS, MetricName.ACK_P99_MS, MetricName.STRESSED_PNL_EUR,
+    MetricName.STRESSED_RETURN_LOWER, MetricName.RETURN_LOWER, MetricName.PSR, MetricName.DSR, MetricName.MIN_TRL_DAYS,
+    MetricName.DAYS_MISSING, MetricName.CLAIM_Z, MetricName.DRAWDOWN_P95, MetricName.DRAWDOWN_EXCESS, MetricName.PROFIT_FACTOR,
+    MetricName.EXPECTANCY_EUR, MetricName.HIT_RATE_EXCESS, MetricName.BEST_TRADE_SHARE, MetricName.BEST_BLOCK_SHARE,
+    MetricName.BEHAVIOUR_DRIFT, MetricName.BEHAVIOUR_KS_P, MetricName.REPLAY_PARITY_RATIO, MetricName.HOLDING_EXCESS_EUR,
+})  # fmt: skip
+"""The metrics that are computed from the series of a run."""
+
+_MORE = frozenset({
+    MetricName.COVERAGE_RATIO, MetricName.NET_PNL_EUR, MetricName.ORDER_TEST_PARITY_RATIO, MetricName.ORDER_TEST_PARITY_LOWER,
+    MetricName.FILL_RATIO, MetricName.STRESSED_PNL_EUR, MetricName.STRESSED_RETURN_LOWER, MetricName.RETURN_LOWER, MetricName.PSR,
+    MetricName.DSR, MetricName.CLAIM_Z, MetricName.PROFIT_FACTOR, MetricName.EXPECTANCY_EUR, MetricName.HIT_RATE_EXCESS,
+    MetricName.BEHAVIOUR_KS_P, MetricName.REPLAY_PARITY_RATIO, MetricName.HOLDING_EXCESS_EUR, MetricName.REALISED_PNL_EUR,
+})  # fmt: skip
+
+_NEITHER = frozenset({
+    MetricName.FILL_RATIO_EXCESS, MetricName.LOOKS_USED, MetricName.VARIANTS_TRIED, MetricName.SHADOW_FILL_BIAS,
+    MetricName.SHADOW_FILL_BIAS_LOW, MetricName.SHADOW_FILL_BIAS_HIGH, MetricName.SHADOW_PRICE_BIAS_BPS,
+    MetricName.SHADOW_PRICE_BIAS_BPS_LOW, MetricName.SHADOW_PRICE_BIAS_BPS_HIGH, MetricName.SHADOW_LATENCY_BIAS_MS,
+    MetricName.SHADOW_LATENCY_BIAS_MS_LOW, MetricName.SHADOW_LATENCY_BIAS_MS_HIGH,
+})  # fmt: skip
+
+
+def kind_of(name: MetricName) -> Kind:
+    """How a metric comes about."""
+    if name in STATISTICS:
+        return Kind.STATISTIC
+    return Kind.COUNTER if METRICS[name].accumulates else Kind.GAUGE
+
+
+def direction_of(name: MetricName) -> Direction:
+    """Which values of a metric are better."""
+    if METRICS[name].accumulates or name in _MORE:
+        return Direction.MORE
+    return Direction.NEITHER if name in _NEITHER else Direction.LESS
 
 
 def _drill_age(name: str) -> MetricSpec:
@@ -147,6 +267,117 @@ METRICS: Mapping[MetricName, MetricSpec] = MappingProxyType(
         MetricName.DRILL_DISK_AGE_MS: _drill_age("disk"),
         MetricName.DRILL_WATCHDOG_AGE_MS: _drill_age("watchdog"),
         MetricName.DRILL_HANG_AGE_MS: _drill_age("hang"),
+        MetricName.ROUND_TRIPS: MetricSpec(
+            Unit.COUNT, "sales that ended what was bought before, first in first out", accumulates=True
+        ),
+        MetricName.MIDNIGHTS: MetricSpec(Unit.COUNT, "UTC midnights that were covered", accumulates=True),
+        MetricName.DRILLS_IN_RUN: MetricSpec(Unit.COUNT, "kinds of drills that passed during the run", accumulates=True),
+        MetricName.SOFT_BREACHES: MetricSpec(Unit.COUNT, "breaches of a guard at CANCEL_ALL during the run"),
+        MetricName.STREAM_ROTATIONS: MetricSpec(
+            Unit.COUNT, "replacements of a connection before its 24 hours that every stream of the venue survived", accumulates=True
+        ),
+        MetricName.LISTEN_KEY_RENEWALS: MetricSpec(
+            Unit.COUNT, "renewals of its listen key that the account stream survived", accumulates=True
+        ),
+        MetricName.LONGEST_ROTATION_GAP_MS: MetricSpec(
+            Unit.MILLISECONDS, "the longest time around a rotation in which a stream was not subscribed or its book not in step"
+        ),
+        MetricName.ORDER_TESTS: MetricSpec(
+            Unit.COUNT, "orders of the run that the real venue was asked about with `order/test`", accumulates=True
+        ),
+        MetricName.ORDER_TEST_PARITY_RATIO: MetricSpec(
+            Unit.RATIO,
+            "orders accepted by the testnet that the real venue's `order/test` accepts too, of all that it was asked about",
+        ),
+        MetricName.ORDER_TEST_PARITY_LOWER: MetricSpec(
+            Unit.RATIO, "lower 95 % confidence bound of the `order/test` parity ratio (Clopper-Pearson)"
+        ),
+        MetricName.SHORTFALL_MEAN_BPS: MetricSpec(
+            Unit.BPS, "implementation shortfall: mean cost of an order against the mid price at its decision, with fees"
+        ),
+        MetricName.SHORTFALL_UPPER_BPS: MetricSpec(
+            Unit.BPS, "one-sided upper 95 % bootstrap bound of the mean implementation shortfall"
+        ),
+        MetricName.SHORTFALL_MEDIAN_BPS: MetricSpec(Unit.BPS, "median implementation shortfall of an order, with fees"),
+        MetricName.SHORTFALL_P95_BPS: MetricSpec(
+            Unit.BPS, "95th percentile of the implementation shortfall of an order, with fees"
+        ),
+        MetricName.OPPORTUNITY_COST_BPS: MetricSpec(
+            Unit.BPS, "what the quantity that did not fill would have gained until its order ended, of all that was ordered"
+        ),
+        MetricName.FILL_RATIO: MetricSpec(Unit.RATIO, "quantity that filled, of the quantity that was ordered"),
+        MetricName.FILL_RATIO_EXCESS: MetricSpec(Unit.RATIO, "fill ratio less the one that the policy's claim expects"),
+        MetricName.FORM_REJECTS: MetricSpec(
+            Unit.COUNT, "orders that the venue rejected for their form: precision, signature, or a minimum"
+        ),
+        MetricName.ACK_P50_MS: MetricSpec(Unit.MILLISECONDS, "median time from the decision to the venue's answer"),
+        MetricName.ACK_P99_MS: MetricSpec(Unit.MILLISECONDS, "99th percentile of the time from the decision to the venue's answer"),
+        MetricName.CANCEL_TOO_LATE_RATIO: MetricSpec(
+            Unit.RATIO,
+            "cancelled orders that filled completely before the cancellation arrived, of all that were asked to be cancelled",
+        ),
+        MetricName.STRESSED_PNL_EUR: MetricSpec(Unit.EUR, "net P&L with fees × 1.5 and slippage × 2"),
+        MetricName.STRESSED_RETURN_LOWER: MetricSpec(
+            Unit.RATIO, "lower end of the 90 % bootstrap interval of the net P&L with stressed costs, as a fraction of the cap"
+        ),
+        MetricName.RETURN_LOWER: MetricSpec(
+            Unit.RATIO, "lower end of the 90 % bootstrap interval of the net P&L, as a fraction of the cap"
+        ),
+        MetricName.PSR: MetricSpec(Unit.RATIO, "probabilistic Sharpe ratio: probability that the true Sharpe ratio is above 0"),
+        MetricName.DSR: MetricSpec(
+            Unit.RATIO, "deflated Sharpe ratio: the same above the best that the tried variants reach by chance"
+        ),
+        MetricName.MIN_TRL_DAYS: MetricSpec(
+            Unit.DAYS, "days that a run needs so that a Sharpe ratio like this one proves to be above 0 with 95 % confidence"
+        ),
+        MetricName.DAYS_MISSING: MetricSpec(Unit.DAYS, "the days that are missing of `min_trl_days`"),
+        MetricName.CLAIM_Z: MetricSpec(Unit.NUMBER, "Sharpe ratio of the run less the claimed one, in standard errors"),
+        MetricName.DRAWDOWN_P95: MetricSpec(
+            Unit.RATIO, "95th percentile of the largest drawdown that a run of this length has under the claim (bootstrap)"
+        ),
+        MetricName.DRAWDOWN_EXCESS: MetricSpec(Unit.RATIO, "`drawdown_fraction` less `drawdown_p95`"),
+        MetricName.PROFIT_FACTOR: MetricSpec(
+            Unit.NUMBER, "profits of the winning round trips divided by the losses of the losing ones"
+        ),
+        MetricName.EXPECTANCY_EUR: MetricSpec(Unit.EUR, "mean net P&L of a round trip"),
+        MetricName.HIT_RATE_EXCESS: MetricSpec(
+            Unit.RATIO, "lower 95 % bound of the hit rate (Wilson) less the hit rate at which the run breaks even"
+        ),
+        MetricName.BEST_TRADE_SHARE: MetricSpec(Unit.RATIO, "share of the best round trip in the profits of all winning ones"),
+        MetricName.BEST_BLOCK_SHARE: MetricSpec(
+            Unit.RATIO, "share of the best 6 hours in the profits of all winning blocks of 6 hours"
+        ),
+        MetricName.BEHAVIOUR_DRIFT: MetricSpec(
+            Unit.NUMBER, "largest factor between the bot's behaviour and the claim: trades per day, holding time, turnover"
+        ),
+        MetricName.BEHAVIOUR_KS_P: MetricSpec(
+            Unit.RATIO, "p-value of the Kolmogorov-Smirnov test of the holding times against the claim"
+        ),
+        MetricName.REPLAY_PARITY_RATIO: MetricSpec(
+            Unit.RATIO, "orders that the bot decides again when the recorded market is replayed to it, of all orders"
+        ),
+        MetricName.LOOKS_USED: MetricSpec(Unit.COUNT, "verdicts of the gate `validation` that were asked for in this run"),
+        MetricName.VARIANTS_TRIED: MetricSpec(Unit.COUNT, "releases that began a validation, this one included"),
+        MetricName.HOLDING_EXCESS_EUR: MetricSpec(Unit.EUR, "net P&L less the one of buying for the cap at the start and holding"),
+        MetricName.FEES_EUR: MetricSpec(Unit.EUR, "fees of the run's fills"),
+        MetricName.SLIPPAGE_EUR: MetricSpec(
+            Unit.EUR, "what the run's fills cost more than the mid price at the decision; negative if they cost less"
+        ),
+        MetricName.REALISED_PNL_EUR: MetricSpec(Unit.EUR, "net P&L of the ended round trips"),
+        MetricName.SHADOW_ORDERS: MetricSpec(Unit.COUNT, "real orders that were simulated as well", accumulates=True),
+        MetricName.SHADOW_FILL_BIAS: MetricSpec(Unit.RATIO, "fill ratio of the simulated orders less that of the real ones"),
+        MetricName.SHADOW_FILL_BIAS_LOW: MetricSpec(Unit.RATIO, "lower confidence bound of `shadow_fill_bias`"),
+        MetricName.SHADOW_FILL_BIAS_HIGH: MetricSpec(Unit.RATIO, "upper confidence bound of `shadow_fill_bias`"),
+        MetricName.SHADOW_PRICE_BIAS_BPS: MetricSpec(
+            Unit.BPS, "price of the simulated fills against that of the real ones; positive if the simulation is too good"
+        ),
+        MetricName.SHADOW_PRICE_BIAS_BPS_LOW: MetricSpec(Unit.BPS, "lower confidence bound of `shadow_price_bias_bps`"),
+        MetricName.SHADOW_PRICE_BIAS_BPS_HIGH: MetricSpec(Unit.BPS, "upper confidence bound of `shadow_price_bias_bps`"),
+        MetricName.SHADOW_LATENCY_BIAS_MS: MetricSpec(
+            Unit.MILLISECONDS, "time to the answer of the simulated orders less that of the real ones"
+        ),
+        MetricName.SHADOW_LATENCY_BIAS_MS_LOW: MetricSpec(Unit.MILLISECONDS, "lower confidence bound of `shadow_latency_bias_ms`"),
+        MetricName.SHADOW_LATENCY_BIAS_MS_HIGH: MetricSpec(Unit.MILLISECONDS, "upper confidence bound of `shadow_latency_bias_ms`"),
     }
 )
 """All metrics."""

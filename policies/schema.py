@@ -392,6 +392,35 @@ class Bot(_Section):
     silence_max_ms: Annotated[int, Field(ge=SILENCE_MIN_MS, le=366 * _DAY_MS)] | None = None
 
 
+class Claim(_Section):
+    """What the owner says that the bot does, from its backtest. The gate ``validation`` compares the run with it.
+
+    ``annual_sharpe`` is for a year of 365 days. ``fill_ratio`` is the part of the ordered quantity that fills. ``trades_per_day``
+    counts round trips, ``holding_ms`` is the mean time from a purchase to its sale, ``turnover_per_day`` what is bought and sold in
+    a day as a multiple of the cap. ``holding_times_ms`` are single holding times of the backtest. Each may be absent; a rule about
+    an absent one has no data, and does not pass.
+    """
+
+    annual_sharpe: Annotated[Exact, Field(ge=-100, le=100)] | None = None
+    fill_ratio: Fraction | None = None
+    trades_per_day: Annotated[Exact, Field(gt=0, le=100_000)] | None = None
+    holding_ms: DurationMs | None = None
+    turnover_per_day: Annotated[Exact, Field(gt=0, le=100_000)] | None = None
+    holding_times_ms: Annotated[tuple[DurationMs, ...], Field(max_length=1_000)] = ()
+
+
+class Performance(_Section):
+    """What is declared before a validation begins, so that nobody tries until chance passes the gate (ADR 60).
+
+    ``looks``: how many verdicts of the gate ``validation`` may be asked for in one run, once its minima of time, orders and fills
+    are met. The error of every bound is divided by it. ``variants``: how many releases may begin a validation, this one included.
+    """
+
+    looks: Annotated[int, Field(ge=1, le=100)]
+    variants: Count
+    claim: Claim | None = None
+
+
 class GateRule(_Section):
     """One comparison. ``min_samples``: with fewer observations behind the metric, the rule is inconclusive."""
 
@@ -454,6 +483,20 @@ _GATE_UP = dict(zip(WITHOUT_REAL_MONEY, (GateName.TESTNET_READY, GateName.VALIDA
 """The gate that judges the evidence of each stage without real money."""
 
 
+class Shadow(_Section):
+    """How far the simulation of the real orders may be from them before it proves that the testnet validated another market.
+
+    Each band is the largest difference to either side: of the probability of a fill, of the mean fill price in basis points of the
+    mid price, of the mean time to the acknowledgement. A bound from fewer than ``orders_min`` pairs is not judged. Outside a band
+    the validation is revoked (ADR 64). Defaults: execution-safety.md §4.3, B2, B1 and B4.
+    """
+
+    fill_band: Annotated[Exact, Field(gt=0, lt=1)] = Decimal("0.15")
+    price_band_bps: Annotated[Exact, Field(gt=0, lt=10_000)] = Decimal(5)
+    latency_band_ms: DurationMs = 300
+    orders_min: Annotated[int, Field(ge=10, le=1_000_000)] = 30
+
+
 class OnStop(StrEnum):
     """What an orderly stop of the controller does with open orders."""
 
@@ -487,6 +530,8 @@ class Policy(_Section):
     live: Live = Live()
     testnet: Testnet = Testnet()
     bots: Annotated[tuple[Bot, ...], Field(max_length=64)] = ()
+    shadow: Shadow = Shadow()
+    performance: Performance | None = None
 
     @field_validator("bots")
     @classmethod

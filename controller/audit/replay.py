@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
+from controller.audit.measured import Compute, Remeasured
 from controller.core import event_codec
 from controller.core import events as e
 from controller.core.fold.apply import apply
@@ -18,9 +19,12 @@ from controller.journal.chain import ChainWalk, Entry, Head
 from exchange.errors import IntegrityError
 from exchange.model import Millis, Side
 from exchange.ports import VenueName
+from gates.computed import Statistic
 from gates.engine import reevaluate
+from gates.series import RunSeries
 from policies import canonical
 from policies.document import canonical_bytes
+from policies.schema import Performance
 
 DECISIONS = (
     e.OrderAdmitted,
@@ -40,6 +44,13 @@ DECISIONS = (
 """The events that record a decision of the controller, not a report to it."""
 
 ZERO = Decimal(0)
+
+
+def figures_of(series: RunSeries, performance: Performance | None, covered_ms: int) -> tuple[Statistic, ...]:
+    """The statistics of a series. Most journals need none, so numpy and scipy are loaded only here."""
+    from gates.figures import figures
+
+    return figures(series, performance, covered_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,19 +94,26 @@ class Replay:
     results: Mapping[VenueName, Result]
     decisions: Mapping[str, int]
     rejudged: int
+    recomputed: int = 0
 
 
 def replay(
-    entries: Iterable[Entry], controller_id: str, *, upto: int | None = None, on_decision: Callable[[Decided], None] | None = None
+    entries: Iterable[Entry],
+    controller_id: str,
+    *,
+    upto: int | None = None,
+    on_decision: Callable[[Decided], None] | None = None,
+    compute: Compute = figures_of,
 ) -> Replay:
     """Replay entries from the first one up to and including ``upto``; ``on_decision`` is called with every decision, in order.
 
+    ``compute`` makes the statistics of a run again.
+
     Raises:
         IntegrityError: the chain is broken, an entry cannot be read, a move does not start at the present position, or a verdict
-        is not
-            the same when it is judged again.
+            or a statistic is not the same when it is judged or computed again.
     """
-    walk, state, rejudged = ChainWalk(controller_id), State(), 0
+    walk, state, rejudged, statistics = ChainWalk(controller_id), State(), 0, Remeasured(compute)
     results = dict.fromkeys(VenueName, Result())
     decisions: dict[str, int] = {}
     rest = iter(entries)
@@ -111,15 +129,21 @@ def replay(
             decisions[entry.kind] = decisions.get(entry.kind, 0) + 1
             if on_decision is not None:
                 on_decision(Decided(entry, event, str(state.position), judged))
+        if isinstance(event, e.RunMeasured):
+            statistics.measured(event, entry.seq)
+        elif isinstance(event, e.EvidenceSealed):
+            statistics.relied_on()
         state = apply(state, event, entry.at)
+        statistics.followed(state)
         _account(results, event, state)
+    statistics.relied_on()
     if upto is not None and walk.head.seq < upto:
         raise IntegrityError(
             f"the journal ends at entry {walk.head.seq}, before entry {upto}",
             code="no-such-entry",
             remedy="Give the number of an existing entry; `gatehouse journal tail` shows the last entries.",
         )
-    return Replay(walk.head, state, results, decisions, rejudged)
+    return Replay(walk.head, state, results, decisions, rejudged, statistics.recomputed)
 
 
 def decision_line(decided: Decided) -> bytes:

@@ -8,7 +8,6 @@ start stands by before all of these steps.
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
@@ -21,11 +20,13 @@ from controller.bootstrap.journal import checkpoint_signing_key, growth_switch, 
 from controller.bootstrap.leadership import Leadership, ProcessServices, acquire_leadership, lease_kept
 from controller.bootstrap.rates import open_rates
 from controller.bootstrap.read import Deployment, find_bot_secret, read_deployment
+from controller.bootstrap.real_venue import compare_with_the_real_venue
 from controller.bootstrap.release import watch_release
 from controller.bootstrap.remote_claims import keep_claims, open_remote_claims
 from controller.bootstrap.servers import open_servers
 from controller.bootstrap.signer import Signers, open_signers
 from controller.bootstrap.signer_budget import keep_budget
+from controller.bootstrap.statistics import keep_statistics
 from controller.bootstrap.stopping import StopSignals, cancel_before_stop, end_start
 from controller.bootstrap.testnet import keep_testnet, watch_instance
 from controller.bootstrap.venues import (
@@ -50,6 +51,7 @@ from controller.runtime.loop.liveness import block_halt_signal
 from controller.runtime.loop.permit import PermitOffice
 from controller.runtime.recovery.snapshot import Snapshots
 from controller.runtime.recovery.snapshot_schedule import SnapshotSchedule
+from controller.runtime.surroundings import PROCESS, Surroundings
 from controller.runtime.venues.waiting import OnWaiting
 from controller.serving.descriptors import in_use, limit, raise_limit, share
 from controller.settings.state_directory import state_directory
@@ -100,7 +102,7 @@ async def run(
         leadership = await acquire_leadership(deployment, services, signals.stop, on_standby, on_waiting)
         if leadership is None:
             return
-        deployment = _in_force(deployment, leadership)
+        deployment = in_force(deployment, leadership)
         # Runs after the journal is closed, so that a standby does not wait for a checkpoint target.
         stack.push_async_callback(services.publisher.finish)
         stack.push_async_callback(services.remote_claims.release)
@@ -112,14 +114,15 @@ async def run(
         nothing_left = asyncio.Event()
         keep_testnet(deployment, services.alerts.notify, nothing_left, stack)
         with lease_kept(leadership.journal):
-            assembly = await signals.unless_stopped(_assemble(deployment, services, leadership, signers, on_waiting, stack))
+            assembly = await signals.unless_stopped(assemble(deployment, services, leadership, signers, on_waiting, stack))
         if assembly is None:
             if not leadership.recovered.state.open:
                 nothing_left.set()
             return
         say_goodbye_at_the_end(assembly.heartbeat, nothing_left, stack)
-        await _run(assembly, stack)
+        await run_assembly(assembly, stack)
         keep_budget(signers, assembly, clock, services.alerts.notify, stack)
+        keep_statistics(assembly, services.alerts.notify, stack)
         keep_claims(services.remote_claims, assembly.halt_for_integrity, services.alerts.notify, stack)
         await open_servers(deployment, assembly, stack)
         watch_instance(deployment, services.alerts.notify, stack)
@@ -136,7 +139,7 @@ def _artifact_in_force(assembly: Assembly) -> str:
     return release.artifact if release is not None else ""
 
 
-def _in_force(deployment: Deployment, leadership: Leadership) -> Deployment:
+def in_force(deployment: Deployment, leadership: Leadership) -> Deployment:
     """The deployment under the policy in force: the one in the file may be a proposal."""
     policy = leadership.recovered.state.policy
     assert policy is not None, "a start puts the first policy in force"
@@ -174,27 +177,29 @@ def _alert_on(loop: asyncio.AbstractEventLoop, alerts: Alerts) -> Callable[[str]
     return alert
 
 
-async def _assemble(
+async def assemble(
     deployment: Deployment,
     services: ProcessServices,
     leadership: Leadership,
     signers: Signers,
     on_waiting: OnWaiting,
     stack: AsyncExitStack,
+    surroundings: Surroundings = PROCESS,
 ) -> Assembly:
+    """Open the venues and connect every part, for ``gatehouse run`` and for rehearsals. ``stack`` closes what was opened."""
     clock, journal, publisher = services.clock, leadership.journal, services.publisher
     last_seq = leadership.recovered.snapshot_seq
     snapshot_schedule = SnapshotSchedule(services.snapshots, services.history, lambda: publisher.tree, last_seq)
     stack.callback(snapshot_schedule.finish)
     hosts = open_hosts(deployment, services.alerts.notify, clock, stack)
-    feeds = open_feeds(deployment, hosts, clock)
+    feeds = open_feeds(deployment, hosts, clock, surroundings.rng)
     signers.follow(leadership.recovered.state)
-    remote = open_venues(deployment, hosts, clock, signers)
+    remote = open_venues(deployment, hosts, clock, signers, surroundings.rng)
     known = VenuesKnown(deployment, remote, feeds, clock)
     await known.reach(needed_at_a_start(leadership.recovered.state), on_waiting)
     known.reach_the_others(services.alerts.notify, stack)
     # A bot keeps the ids of its trades for longer than this process lives.
-    ids, balances = secrets.token_hex(16), deployment.settings.mock_balances
+    ids, balances = surroundings.token(16), deployment.settings.mock_balances
     mock = MockVenue(feeds[VenueName.LIVE], known.rules[VenueName.LIVE], balances, clock, seed=1, ids=ids)
     permits = PermitOffice(clock, journal.epoch)
     disk_reserve = make_disk_reserve(journal, deployment.data)
@@ -231,9 +236,12 @@ async def _assemble(
             forbid_growth=growth_switch(journal),
             journal_hold=journal_hold(journal),
             watchdog=ties_of(deployment, services.redactor),
+            surroundings=surroundings,
         )
     )
     assembly.writer.add_follower(lambda batch: signers.follow(batch.after))
+    live, rules = feeds[VenueName.LIVE], known.rules[VenueName.LIVE]
+    compare_with_the_real_venue(deployment, assembly, remote[VenueName.LIVE], live, rules, clock, services.alerts.notify, stack)
     permits.require(lambda: signers.problem(assembly.writer.state.venue))
     vouch_while_signed(assembly.heartbeat, signers)
     permits.require(lambda: services.remote_claims.problem if assembly.writer.state.venue is VenueName.LIVE else "")
@@ -272,7 +280,8 @@ async def _wait_for_end(stop: asyncio.Event, assembly: Assembly, journal: Journa
             end.cancel()
 
 
-async def _run(assembly: Assembly, stack: AsyncExitStack) -> None:
+async def run_assembly(assembly: Assembly, stack: AsyncExitStack) -> None:
+    """Start the writer and what feeds it; ``stack`` stops them."""
     tasks = assembly.start()
 
     async def end() -> None:

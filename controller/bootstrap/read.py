@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from controller.authority.roster import load_roster
@@ -13,9 +13,12 @@ from controller.core.inputs import Boot, BotKeyFound, Release
 from controller.settings.deployment import Settings, load_settings, read_secret, require_signer
 from controller.settings.outside import outside_targets
 from controller.settings.policy_file import read_policy
+from controller.settings.venues import endpoint_of
 from controller.telemetry.redact import Redactor
 from controller.version import VERSION
 from exchange.errors import ConfigError
+from exchange.mexc.host import VenueEndpoint
+from exchange.mexc.network import TCP, Network
 from exchange.ports import VenueName
 from policies.document import canonical_bytes
 from policies.schema import Policy
@@ -23,7 +26,10 @@ from policies.schema import Policy
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """The content of a deployment's directory. ``secrets`` of the exchange are here only without a signer process."""
+    """The content of a deployment's directory. ``secrets`` of the exchange are here only without a signer process.
+
+    ``network`` is how its venues are reached.
+    """
 
     directory: Path
     data: Path
@@ -31,6 +37,11 @@ class Deployment:
     policy: Policy
     boot: Boot
     secrets: dict[VenueName, str]
+    network: Network = TCP
+
+    def endpoint(self, name: VenueName) -> VenueEndpoint:
+        """Where a venue is. Raises ``ConfigError`` as ``endpoint_of``."""
+        return replace(endpoint_of(self.settings, name), network=self.network)
 
 
 def read_deployment(directory: Path, redactor: Redactor) -> Deployment:

@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
 from threading import Lock, Thread
+from typing import Protocol
 
 from controller.bootstrap.end import end_now
 from controller.bootstrap.read import Deployment
@@ -75,9 +76,14 @@ def open_signers(deployment: Deployment, spawned: Spawned | None, on_trouble: Ca
     process = SignerProcess(deployment.directory, settings.signer, on_trouble, spawned)
     process.start()
     try:
-        yield Signers({name: RemoteSigner(process.link, name, _account(settings, name).api_key) for name in VENUES}, process)
+        yield asking(process, settings)
     finally:
         process.close()
+
+
+def asking(process: SignerLink, settings: Settings) -> Signers:
+    """The signers that ask ``process``."""
+    return Signers({name: RemoteSigner(process.link, name, _account(settings, name).api_key) for name in VENUES}, process)
 
 
 def _account(settings: Settings, name: VenueName) -> VenueSettings:
@@ -90,10 +96,20 @@ def _local(deployment: Deployment, name: VenueName) -> LocalSigner:
     return LocalSigner(_account(deployment.settings, name).api_key, deployment.secrets[name], limits)
 
 
+class SignerLink(Protocol):
+    """A signer that is asked over the protocol, and told what the journal holds. ``SignerProcess`` is the one of a deployment."""
+
+    link: Link
+
+    def inform(self, messages: tuple[Message, ...]) -> None:
+        """Send what is new."""
+        ...
+
+
 class Signers:
     """A signer for each venue. ``follow`` keeps the signer process informed of what the journal holds."""
 
-    def __init__(self, by_venue: Mapping[VenueName, Signer], process: SignerProcess | None) -> None:
+    def __init__(self, by_venue: Mapping[VenueName, Signer], process: SignerLink | None) -> None:
         self._by_venue = by_venue
         self._process = process
         self._followed: tuple[object, ...] = ()

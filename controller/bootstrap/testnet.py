@@ -18,7 +18,6 @@ from controller.bootstrap.beside import run_beside
 from controller.bootstrap.read import Deployment
 from controller.bootstrap.supervise import Supervisor
 from controller.core.effects import Alert, AlertKind
-from controller.settings.venues import endpoint_of
 from exchange.errors import GatehouseError
 from exchange.mexc.provenance import ask_provenance
 from exchange.ports import VenueName
@@ -93,7 +92,7 @@ def watch_instance(deployment: Deployment, notify: Notify, stack: AsyncExitStack
 
     Another testnet has other accounts and orders. Reconciliation finds that by itself and halts; this says why.
     """
-    endpoint, path = endpoint_of(deployment.settings, VenueName.TESTNET), deployment.data / INSTANCE_FILE
+    endpoint, path = deployment.endpoint(VenueName.TESTNET), deployment.data / INSTANCE_FILE
 
     async def watch() -> None:
         while True:

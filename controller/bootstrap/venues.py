@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from random import SystemRandom
+from random import Random, SystemRandom
 
 from controller.bootstrap.read import Deployment
 from controller.bootstrap.signer import Signers
@@ -16,7 +16,6 @@ from controller.runtime.loop.permit import PermitOffice
 from controller.runtime.venues.account_checks import Findings
 from controller.runtime.venues.candles import Candles
 from controller.settings.deployment import read_secret
-from controller.settings.venues import endpoint_of
 from controller.telemetry.alerts import Alerts
 from controller.telemetry.redact import Redactor
 from exchange.mexc.account_checks import Demands, check_account
@@ -41,7 +40,7 @@ def open_hosts(
     by_url: dict[str, VenueHost] = {}
     hosts: dict[VenueName, VenueHost] = {}
     for name in (VenueName.TESTNET, VenueName.LIVE):
-        endpoint = endpoint_of(deployment.settings, name)
+        endpoint = deployment.endpoint(name)
         if endpoint.rest_url not in by_url:
             by_url[endpoint.rest_url] = VenueHost(endpoint, clock, on_lockout=partial(_alert_lockout, alert, name))
             stack.push_async_callback(by_url[endpoint.rest_url].aclose)
@@ -54,11 +53,10 @@ def _alert_lockout(alert: Callable[[Alert], object], name: VenueName, lockout: L
     alert(Alert(AlertKind.VENUE_LOCKOUT, f"the {name} venue has locked this address out", detail))
 
 
-def open_feeds(deployment: Deployment, hosts: dict[VenueName, VenueHost], clock: Clock) -> dict[VenueName, MexcFeed]:
+def open_feeds(deployment: Deployment, hosts: dict[VenueName, VenueHost], clock: Clock, rng: Random) -> dict[VenueName, MexcFeed]:
     """Every venue's market feed, before the venue has said what its data is."""
     return {
-        name: open_feed(deployment.policy.symbols, endpoint_of(deployment.settings, name), clock, SystemRandom(), host=host)
-        for name, host in hosts.items()
+        name: open_feed(deployment.policy.symbols, deployment.endpoint(name), clock, rng, host=host) for name, host in hosts.items()
     }
 
 
@@ -66,7 +64,7 @@ def open_candles(
     deployment: Deployment, hosts: Mapping[VenueName, VenueHost], feeds: Mapping[VenueName, MarketFeed], clock: Clock
 ) -> Candles:
     """The candles and statistics of every venue's market. A testnet has its own history, MEXC has everybody's."""
-    endpoints = {name: endpoint_of(deployment.settings, name) for name in hosts}
+    endpoints = {name: deployment.endpoint(name) for name in hosts}
     return Candles(
         sources={name: open_history(endpoints[name], clock, host=host) for name, host in hosts.items()},
         feeds=feeds,
@@ -78,7 +76,7 @@ def open_candles(
 def open_statements(deployment: Deployment, stack: AsyncExitStack) -> StatementSource:
     """What asks the testnet for signed statements, until ``stack`` ends."""
     account = deployment.settings.testnet.api_key
-    source = StatementSource(endpoint_of(deployment.settings, VenueName.TESTNET), account)
+    source = StatementSource(deployment.endpoint(VenueName.TESTNET), account)
     stack.push_async_callback(source.aclose)
     return source
 
@@ -108,17 +106,14 @@ def testnet_control(deployment: Deployment, redactor: Redactor) -> TestnetContro
         redactor.register(secret)
         return secret
 
-    return TestnetControl(endpoint_of(deployment.settings, VenueName.TESTNET).rest_url, token)
+    return TestnetControl(deployment.endpoint(VenueName.TESTNET).rest_url, token)
 
 
 def open_venues(
-    deployment: Deployment, hosts: dict[VenueName, VenueHost], clock: Clock, signers: Signers
+    deployment: Deployment, hosts: dict[VenueName, VenueHost], clock: Clock, signers: Signers, rng: Random
 ) -> dict[VenueName, MexcVenue]:
     """The clients of the testnet and the live venue, each with a signer of its own."""
-    return {
-        name: open_venue(name, endpoint_of(deployment.settings, name), signers[name], clock, SystemRandom(), host=host)
-        for name, host in hosts.items()
-    }
+    return {name: open_venue(name, deployment.endpoint(name), signers[name], clock, rng, host=host) for name, host in hosts.items()}
 
 
 @asynccontextmanager
@@ -128,4 +123,4 @@ async def own_venues(
     """Clients of the same venues with connections of their own, for the event loop that enters this."""
     async with AsyncExitStack() as stack:
         # An alert of another thread cannot be journalled: the inbox belongs to the event loop that is stuck.
-        yield open_venues(deployment, open_hosts(deployment, alerts.decided, clock, stack), clock, signers)
+        yield open_venues(deployment, open_hosts(deployment, alerts.decided, clock, stack), clock, signers, SystemRandom())

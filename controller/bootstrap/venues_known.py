@@ -19,7 +19,6 @@ from controller.bootstrap.read import Deployment
 from controller.core.effects import Alert
 from controller.core.state import State
 from controller.runtime.venues.waiting import OnWaiting, Waiting, until_answered
-from controller.settings.venues import endpoint_of
 from exchange.mexc.market import MexcFeed
 from exchange.mexc.provenance import ask_provenance
 from exchange.model import SymbolRules
@@ -71,7 +70,7 @@ class VenuesKnown:
                 await self._ask(name, _in_silence)
 
     async def _ask(self, name: VenueName, on_waiting: OnWaiting) -> None:
-        endpoint, symbols = endpoint_of(self._deployment.settings, name), self._deployment.policy.symbols
+        endpoint, symbols = self._deployment.endpoint(name), self._deployment.policy.symbols
         what = f"the {name} venue at {endpoint.rest_url}"
         declared = await until_answered(partial(ask_provenance, endpoint), what, self._clock, on_waiting)
         venue = self._venues[name]

@@ -125,7 +125,6 @@ def _template() -> Template:
         wording.microseconds,
         wording.age,
         wording.short_digest,
-        wording.relation,
         lines.alert_line,
         lines.key_line,
         lines.acknowledged_line,

@@ -19,6 +19,7 @@ from controller.console.closed_symbols import ClosedSymbolView
 from controller.console.drills import DrillNeeded, DrillView
 from controller.console.flatten import FlattenView, WayOutView
 from controller.console.role import Role, StandbyView
+from controller.console.run_view import CoverageView, needed, quantity
 from controller.console.signer_view import SignerBudgetView
 from controller.console.unreached_view import UnreachedView
 from controller.console.view import View
@@ -53,22 +54,6 @@ class QuoteView(View):
     bid: Amount
     ask: Amount
     age_ms: int
-
-
-class CoverageView(View):
-    """How much of the validation run counts: ``covered_ms`` of ``target_ms`` needed; ``total_ms`` is the time since it began.
-
-    While time does not count, ``paused_because`` says why and ``paused_since_ms`` since when. ``attested_ms`` is the part of
-    ``covered_ms`` that the testnet's own signature vouches for; absent where no testnet makes the evidence.
-    """
-
-    covered_ms: int
-    total_ms: int
-    longest_gap_ms: int
-    target_ms: int
-    paused_because: str = ""
-    paused_since_ms: int | None = None
-    attested_ms: int | None = None
 
 
 class TestnetView(View):
@@ -324,7 +309,12 @@ class StatusView(View):
 
 
 class RuleView(View):
-    """One rule of a gate. ``measured`` is empty when there is nothing to measure."""
+    """One rule of a gate. ``measured`` is empty when there is nothing to measure.
+
+    ``chance`` is what can become of it in this run: ``passes``, ``coming``, ``open`` or ``lost``; ``outlook`` says what it needs.
+    ``missing`` and ``per_hour``, in ``unit`` or in observations, and ``by_ms`` are there where they are known. A journalled
+    result has none of these.
+    """
 
     id: str
     metric: str
@@ -334,12 +324,26 @@ class RuleView(View):
     unit: str
     verdict: str
     explanation: str
+    chance: str = ""
+    outlook: str = ""
+    missing: str = ""
+    per_hour: str = ""
+    by_ms: int | None = None
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def words(self) -> tuple[str, str, str]:
+        """What a person reads: the measured value, what is needed, and what is missing or, where that is not known, why."""
+        missing = "" if self.verdict == "PASS" else self.outlook or self.explanation
+        return quantity(self.measured, self.unit), needed(self.op, self.threshold, self.unit), missing
 
 
 class GateView(View):
     """A gate evaluated now: PASS only if every rule is PASS (architecture.md §6). ``landing`` is as in ``NextEdgeView``.
 
-    ``attestation`` is ``attested`` or ``unattested`` for evidence of the testnet, and empty for other evidence.
+    ``attestation`` is ``attested`` or ``unattested`` for evidence of the testnet, and empty for other evidence. ``hopeless``
+    says which rules can never pass in this run any more and what to do; it is empty while there are none. ``declared`` says how
+    much is left of the looks or variants that the policy declares.
     """
 
     gate: str
@@ -351,6 +355,8 @@ class GateView(View):
     rules: tuple[RuleView, ...]
     landing: tuple[LandingView, ...] = ()
     attestation: str = ""
+    hopeless: str = ""
+    declared: tuple[str, ...] = ()
 
 
 class OrderView(View):

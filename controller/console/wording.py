@@ -67,11 +67,6 @@ def per_mille(part: Decimal | None, whole: Decimal) -> int:
     return min(1000, max(0, int(part * 1000 / whole)))
 
 
-def relation(op: str) -> str:
-    """``≥`` for ``>=``."""
-    return {">=": "≥", "<=": "≤", "==": "=", "!=": "≠"}.get(op, op)
-
-
 def short_digest(value: str) -> str:
     """The first twelve hex digits of a digest."""
     return value.removeprefix("sha256:")[:12] or ABSENT

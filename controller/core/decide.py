@@ -104,7 +104,21 @@ from types import MappingProxyType
 from typing import Any
 
 from controller.core import inputs as i
-from controller.core.decisions import alerts, boot, commands, drills, orders, rates, sweeps, ticks, trades, venue_reports, watchdog
+from controller.core.decisions import (
+    alerts,
+    boot,
+    commands,
+    drills,
+    measured,
+    orders,
+    rates,
+    shadow,
+    sweeps,
+    ticks,
+    trades,
+    venue_reports,
+    watchdog,
+)
 from controller.core.decisions.draft import Decision, Draft, Reply
 from controller.core.decisions.held import Held
 from controller.core.events import AccountChecked, HaltMeasured
@@ -178,6 +192,9 @@ _BRANCHES: Mapping[type[i.Input], Callable[[Draft, Any], Reply]] = MappingProxyT
         i.AlertNoticed: alerts.alert_noticed,
         i.WatchdogLogRead: watchdog.log_read,
         i.RateRead: rates.rate_read,
+        i.StatisticsComputed: measured.statistics_computed,
         i.Stopping: _stopping,
+        i.OrderTestsAnswered: shadow.order_tests_answered,
+        i.ShadowEnded: shadow.shadow_ended,
     }
 )

@@ -73,6 +73,8 @@ def _adapters() -> dict[str, TypeAdapter[Event]]:
 
 
 _ADAPTERS = _adapters()
+KINDS = tuple(sorted(_ADAPTERS))
+"""Every kind of entry that this version reads."""
 
 
 def decode(kind: str, body: bytes) -> Event:

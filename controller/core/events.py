@@ -19,6 +19,7 @@ from exchange.ports import VenueName
 from policies.authority import Verb
 from policies.drills import DrillKind
 from policies.eur import RateSource
+from policies.rules import MetricName
 from policies.stage import Environment, Stage
 
 VOCABULARY = 2
@@ -188,17 +189,25 @@ class CommandVoided(Event):
 
 
 class EvidenceSealed(Event):
-    """An evidence bundle was shown to an operator. One command may name it until it expires."""
+    """An evidence bundle was shown to an operator. One command may name it until it expires.
+
+    ``look``: it is one of the verdicts of ``validation`` that the policy declares (``performance.looks``).
+    """
 
     gate: str
     evidence: str
     digest: str
     verdict: str
     expires_at: int
+    look: bool = False
 
 
 class StageChanged(Event):
-    """The deployment moved. ``cause`` is an operator's verb or an automatic cause (``controller.core.causes``)."""
+    """The deployment moved. ``cause`` is an operator's verb or an automatic cause (``controller.core.causes``).
+
+    ``lost_ms`` is the covered time of the run that ended with it, or with what caused it, where it does not lead up: it no longer
+    counts.
+    """
 
     from_stage: Stage
     from_step: int
@@ -207,6 +216,7 @@ class StageChanged(Event):
     cause: Cause
     reason: str
     command_id: str
+    lost_ms: int = 0
 
 
 # Guards
@@ -581,6 +591,33 @@ class Sampled(Event):
     statement_at: int | None = None
 
 
+class Figure(BaseModel):
+    """One statistic of a run. ``value`` is absent where it cannot be computed, and ``detail`` says what is missing."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: MetricName
+    value: Amount | None
+    samples: int
+    detail: str = ""
+
+
+class RunMeasured(Event):
+    """The statistics of the run that began at ``run_started_at``, computed from what the journal says up to entry ``as_of_seq``.
+
+    ``as_of`` is that entry's time, ``covered_ms`` the covered time until then, and ``series_digest`` names the series. A replay
+    of the journal up to that entry computes the same figures. ``error`` says why there are none, and is empty otherwise.
+    """
+
+    run_started_at: int
+    as_of_seq: int
+    as_of: int
+    covered_ms: int
+    series_digest: str
+    figures: tuple[Figure, ...]
+    error: str = ""
+
+
 class SymbolClosed(Event):
     """A symbol with open orders, or with a holding, can no longer be traded at its venue. ``why`` continues "because …"."""
 
@@ -755,3 +792,69 @@ class WatchdogLogAbsorbed(Event):
     fired: bool
     reason: str
     broken: str
+
+
+# Before and after the move to real money
+
+
+class OrdersTested(Event):
+    """The real venue was asked with ``order/test`` about orders that the testnet accepted; the answers of a few minutes.
+
+    ``refused`` counts, in words, what it would not have taken; ``unjudged`` what says nothing about the order.
+    """
+
+    accepted: int
+    refused: dict[str, int] = Field(default_factory=dict)
+    unjudged: dict[str, int] = Field(default_factory=dict)
+
+
+class ShadowCompared(Event):
+    """A real order and its simulation have ended. Prices are means of all trades, absent without one; ``mid`` is the decision's.
+
+    Times are in milliseconds from the decision to the acknowledgement and to the first trade, absent where there was none.
+    """
+
+    client_id: str
+    mid: Amount
+    filled: bool
+    simulated_filled: bool
+    price: Amount | None = None
+    simulated_price: Amount | None = None
+    ack_ms: int | None = None
+    simulated_ack_ms: int | None = None
+    fill_ms: int | None = None
+    simulated_fill_ms: int | None = None
+
+
+class ValidationRevoked(Event):
+    """What was validated does not hold any more, and why. The deployment steps down to TESTNET_VALIDATING and validates again."""
+
+    reason: str
+
+
+# Streams
+
+
+class StreamTotals(BaseModel):
+    """One stream of a venue in the present run, as ``gates.streams.StreamRun`` describes it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    upto: int
+    rotations: int = 0
+    renewals: int = 0
+    gaps: int = 0
+    down_ms: int = 0
+    longest_gap_ms: int = 0
+    longest_gap_why: str = ""
+    rotation_gap_ms: int | None = None
+    down_since: int | None = None
+    down_why: str = ""
+
+
+class StreamsObserved(Event):
+    """What happened to the streams of the venue in use since the run began. It is written when something did, minutes apart."""
+
+    venue: VenueName
+    streams: tuple[StreamTotals, ...]

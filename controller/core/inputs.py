@@ -28,6 +28,8 @@ from exchange.model import (
 )
 from exchange.ports import CancelOutcome, PlaceOutcome, VenueName
 from exchange.statement import Refused, Statement
+from exchange.stream_life import StreamLife
+from gates.computed import Statistic
 from policies.authority import Verb
 from policies.eur import RateSource
 from policies.guards import ClockOffset, Measured
@@ -238,6 +240,7 @@ class Tick:
     ``clock_offset_ms`` is per venue, and at most ``clock_uncertainty_ms`` from the truth; a venue whose clock was not measured
     lately has none. ``clock_good`` is the last measurement by which the guard could judge, however old. ``bots`` says when
     each bot was last heard. ``accounts`` has the last reading of each account, ``testnet`` the testnet's last statement.
+    ``streams`` are those of the market and of the account of each venue, as far as it has any.
     """
 
     markets: Mapping[VenueName, Market]
@@ -247,6 +250,7 @@ class Tick:
     clock_good: Mapping[VenueName, Measured[ClockOffset]] = field(default_factory=dict)
     accounts: Mapping[VenueName, AccountRead] = field(default_factory=dict)
     testnet: Asked | None = None
+    streams: Mapping[VenueName, tuple[StreamLife, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -377,6 +381,42 @@ class RateRead:
 
 
 @dataclass(frozen=True, slots=True)
+class OrderTestsAnswered:
+    """What the real venue's ``order/test`` said since the last of these; as in ``OrdersTested``."""
+
+    accepted: int
+    refused: Mapping[str, int] = field(default_factory=dict)
+    unjudged: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowEnded:
+    """The simulation of a real order has ended, and the order too. Fields as in ``ShadowCompared``; the books have the rest."""
+
+    client_id: str
+    mid: Decimal
+    filled: bool
+    price: Decimal | None
+    ack_ms: int | None
+    fill_ms: int | None
+    real_ack_ms: int | None
+    real_fill_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class StatisticsComputed:
+    """The statistics of a run were computed from the state at entry ``as_of_seq``. Fields as in ``RunMeasured``."""
+
+    run_started_at: Millis
+    as_of_seq: int
+    as_of: Millis
+    covered_ms: int
+    series_digest: str
+    figures: tuple[Statistic, ...]
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Stopping:
     """The process is about to end. What is held back is journalled, so that a planned stop loses no measurement."""
 
@@ -404,5 +444,8 @@ Input = (
     | AlertNoticed
     | WatchdogLogRead
     | RateRead
+    | StatisticsComputed
     | Stopping
+    | OrderTestsAnswered
+    | ShadowEnded
 )

@@ -16,6 +16,7 @@ from controller.core.compact_map import CompactMap
 from exchange.model import Millis, OrderIntent, OrderStatus, OrderType, Side
 from exchange.orders import WORKING
 from exchange.ports import VenueName
+from gates.collecting import Watched
 from policies.stage import Stage
 
 ZERO = Decimal(0)
@@ -33,7 +34,8 @@ class OrderState:
     ``unknown_reason`` is set while ``unknown_since`` is, ``reject_code`` and ``reject_message`` once the status is REJECTED.
     ``misses`` counts the look-ups that did not find the order; the last of them began at ``missed_at``. ``reported`` is what the
     venue's own reports of the order say was executed, and ``bookings`` are its trades. ``conditions`` as in ``OrderAdmitted``.
-    ``venue_price`` and ``venue_quantity`` are what the venue made of a MARKET order, once it has said so.
+    ``venue_price`` and ``venue_quantity`` are what the venue made of a MARKET order, once it has said so. ``watched`` is what is
+    kept for the statistics of the run until it is settled; it is absent for an order that is no evidence.
     """
 
     number: int
@@ -69,6 +71,7 @@ class OrderState:
     bookings: tuple[Booking, ...] = ()
     venue_price: Decimal | None = None
     venue_quantity: Decimal | None = None
+    watched: Watched | None = None
 
     @property
     def working(self) -> bool:

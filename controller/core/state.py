@@ -20,7 +20,11 @@ from controller.core.order_state import Orders, OrderState, bot_key
 from controller.core.our_books import OurBooks
 from exchange.model import DataSource, Millis
 from exchange.ports import VenueName
+from gates.bias import ShadowTally
+from gates.computed import Statistic
 from gates.measure import Tally
+from gates.parity import OrderTestTally
+from gates.series import Column
 from policies import canonical
 from policies.authority import Verb
 from policies.drills import DrillKind
@@ -299,6 +303,17 @@ class FlattenRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class LostRun:
+    """A run that was begun anew before it led up: where it was, what it had covered and sent, and why it no longer counts."""
+
+    at: Millis
+    position: Position
+    covered_ms: int
+    orders: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class BreachWindow:
     """The time after a soft breach in which further soft breaches count as the same one, and cost one demotion together.
 
@@ -310,6 +325,16 @@ class BreachWindow:
     reason: str
     calm_since: Millis | None = None
     demotion_pending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The newest statistics of a run, or why there are none. They count for the run that began at ``run_started_at`` only."""
+
+    run_started_at: Millis
+    as_of: Millis
+    figures: tuple[Statistic, ...]
+    error: str
 
 
 @dataclass(frozen=True)
@@ -329,7 +354,10 @@ class State:
     dropped. ``drills`` holds the last drill of each kind since what it proves last changed. ``watchdog_seq`` and ``watchdog_head``
     name the last absorbed entry of the watchdog's log. ``closed_symbols`` holds the symbols in which something is at stake and
     that are closed at their venue. ``watched_since`` is since when ``watched`` is the venue it is. ``rates`` is what is
-    known of the EUR rate besides the policy.
+    known of the EUR rate besides the policy. ``shadow`` are the real orders of this stage with their simulation, ``order_tests``
+    the answers of the real venue during this validation. ``revoked`` says why the validation does not hold any more.
+    ``variants`` holds the digests of the releases that began a validation, with when.
+    ``lost_run`` is the last run that was begun anew, until the next step up.
     """
 
     seq: int = 0
@@ -399,6 +427,12 @@ class State:
     watchdog_head: str = ""
     closed_symbols: Map[str, ClosedSymbol] = field(default_factory=Map)
     rates: Rates = NO_RATES
+    shadow: ShadowTally = ShadowTally()
+    order_tests: OrderTestTally = OrderTestTally()
+    revoked: str = ""
+    measured: Measured | None = None
+    variants: Map[str, Millis] = field(default_factory=Map)
+    lost_run: LostRun | None = None
 
     @property
     def order_prefix(self) -> str:
@@ -506,7 +540,7 @@ def market_of(venue: VenueName) -> VenueName:
 
 
 def _plain(value: object, *, hash_maps: bool) -> object:
-    if isinstance(value, CompactMap):
+    if isinstance(value, CompactMap | Column):
         return [len(value), value.digest() if hash_maps else ""]
     if isinstance(value, Map):
         pairs = sorted(value.items(), key=lambda pair: str(pair[0]))

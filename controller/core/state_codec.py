@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import types
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from decimal import Decimal, InvalidOperation
 from enum import Enum
@@ -187,12 +187,17 @@ def _composed(origin: Any, arguments: tuple[Any, ...]) -> Form:
             lambda many: Map((key.read(name), item.read(value)) for name, value in many),
             f"{{{key.shape}:{item.shape}}}",
         )
+    if is_dataclass(origin):
+        return _of_dataclass(origin, dict(zip(getattr(origin, "__parameters__", ()), arguments, strict=True)))
     raise UsageError(f"{origin}{arguments} cannot be encoded", code="no-frozen-form", remedy="Use tuples, Maps and optionals.")
 
 
-def _of_dataclass(kind: Any) -> Form:
+def _of_dataclass(kind: Any, arguments: Mapping[Any, Any] | None = None) -> Form:
     hints = get_type_hints(kind)
     names = [item.name for item in fields(kind)]
+    for name in names if arguments else ():
+        open_ = getattr(hints[name], "__parameters__", ())
+        hints[name] = hints[name][tuple((arguments or {})[one] for one in open_)] if open_ else hints[name]
     shape = f"{kind.__name__}{names}"
     return _row(lambda values: kind(*values), [form_of(hints[name]) for name in names], _getter(names), shape)
 

@@ -101,6 +101,11 @@ def entry_hash(*, seq: int, epoch: int, at: int, kind: str, body: bytes, prev: s
     return _PREFIX + hashlib.sha256(_ENTRY_TAG + bytes.fromhex(prev[7:]) + fields + content).hexdigest()
 
 
+def entry_hasher(*, seq: int, epoch: int, at: int, kind: str, prev: str) -> hashlib._Hash:
+    """A hash of everything but the body of an entry; with the SHA-256 of the body added to it, it is the entry's hash."""
+    return hashlib.sha256(_ENTRY_TAG + bytes.fromhex(prev[7:]) + _FIELDS.pack(seq, epoch, at) + _kind_digest(kind))
+
+
 def seal(record: Record, after: Head, *, epoch: int, at: Millis) -> Entry:
     """The entry that follows ``after``."""
     if not 0 <= at <= _MAX_U63 or not 0 <= epoch <= _MAX_U63:

@@ -90,7 +90,7 @@ def read_export(directory: Path) -> Iterator[Entry]:
     try:
         with (directory / LINES).open("rb") as file:
             while line := file.readline(_MAX_LINE):
-                yield _entry(line)
+                yield entry_in(line)
     except OSError as error:
         raise _damaged(f"the export in {directory} cannot be read: {error.strerror}") from error
 
@@ -122,8 +122,11 @@ def _line(entry: Entry) -> bytes:
     return canonical.encode(value) + b"\n"
 
 
-def _entry(line: bytes) -> Entry:
-    value = canonical.decode(line.removesuffix(b"\n"), limit=_MAX_LINE)
+def entry_in(line: bytes) -> Entry:
+    """The entry in a line of an export. Raises ``IntegrityError`` (``export-damaged`` or ``not-canonical``)."""
+    if not line.endswith(b"\n"):
+        raise _damaged("the last line does not end with a line feed")
+    value = canonical.decode(line[:-1], limit=_MAX_LINE)
     sound = isinstance(value, dict) and value.keys() == {*_TYPES, "body"}
     if not sound or any(type(value[name]) is not kind for name, kind in _TYPES.items()):
         raise _damaged("a line is not an entry")

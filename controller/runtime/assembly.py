@@ -14,7 +14,7 @@ from pathlib import Path
 
 from controller.core.causes import Cause
 from controller.core.effects import Alert, AlertKind, CancelAll
-from controller.core.inputs import AlertNoticed, HaltAsked, VenueReported
+from controller.core.inputs import AlertNoticed, HaltAsked
 from controller.core.order_state import OrderState
 from controller.core.state import Ledger
 from controller.journal.port import Journal, JournalHold
@@ -31,7 +31,6 @@ from controller.runtime.followers.high_water import HighWater
 from controller.runtime.followers.latchfile import LatchFile, LatchMark, LatchMarkWriter
 from controller.runtime.followers.recent import RecentHistory
 from controller.runtime.followers.tracing import Tracing
-from controller.runtime.halt_threads import HaltThreads
 from controller.runtime.loop.immediate_halt import ImmediateHalt
 from controller.runtime.loop.inbox import Inbox
 from controller.runtime.loop.permit import PermitOffice
@@ -40,6 +39,8 @@ from controller.runtime.loop.supervise import supervised
 from controller.runtime.loop.writer import Failure, Writer
 from controller.runtime.recovery.recover import Recovered
 from controller.runtime.recovery.snapshot_schedule import SnapshotSchedule
+from controller.runtime.surroundings import PROCESS, Surroundings, Threads
+from controller.runtime.venues import streams
 from controller.runtime.venues.account_checks import Examiner, Findings
 from controller.runtime.venues.attester import AskTestnet, Attester
 from controller.runtime.venues.cancel_all import CancelAllResult, NotEmpty, trades_on
@@ -56,8 +57,8 @@ from controller.runtime.venues.strangers import Strangers
 from controller.runtime.venues.symbol_rules import RulesReader
 from controller.telemetry.alerts import Alerts
 from controller.telemetry.facade import Telemetry
-from exchange.model import Fill, OrderStatus, SymbolRules
-from exchange.ports import Clock, MarketFeed, StreamGap, Venue, VenueName
+from exchange.model import OrderStatus, SymbolRules
+from exchange.ports import Clock, MarketFeed, Venue, VenueName
 from policies.eur import RateSource
 from policies.schema import OnStop, Policy
 
@@ -105,6 +106,7 @@ class Parts:
     forbid_growth: Callable[[bool], None] | None = None
     journal_hold: Callable[[], JournalHold] | None = None
     watchdog: Ties | None = None
+    surroundings: Surroundings = PROCESS
 
 
 class Assembly:
@@ -112,11 +114,11 @@ class Assembly:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._inbox = inbox = Inbox()
+        self.inbox = inbox = Inbox()
         clock = parts.clock
         self._sweepers: dict[VenueName, Sweeper] = {}
         self._clock_meters = {name: ClockMeter(venue, clock, self._policy_now) for name, venue in parts.venues.items()}
-        self._attester = Attester(parts.ask_testnet, state=lambda: self.writer.state, clock=clock)
+        self._attester = Attester(parts.ask_testnet, lambda: self.writer.state, clock, parts.surroundings.token)
         self._markets = self._make_markets()
         lost_entries = parts.first_halt is not None and parts.first_halt.cause is Cause.INTEGRITY
         self._strangers = Strangers(lambda: self.writer.state, lost_entries=lost_entries)
@@ -167,8 +169,9 @@ class Assembly:
             key_problem=self.keyring.problem,
             target_statuses=lambda: parts.publisher.target_statuses,
             heartbeat=self.heartbeat,
+            token=parts.surroundings.token,
         )
-        self._ticker = Ticker(self._markets.tick, clock)
+        self._ticker = Ticker(self._markets.tick, clock, parts.surroundings.start_ticking)
         self._threads = self._make_threads()
         self._drills = self._make_drills()
 
@@ -180,15 +183,16 @@ class Assembly:
             accelerated=parts.accelerated,
             symbols=parts.policy.symbols,
             clock=parts.clock,
-            inbox=self._inbox,
+            inbox=self.inbox,
             clocks={name: meter.seen for name, meter in self._clock_meters.items()},
             accounts=lambda: {name: one.last for name, one in self._sweepers.items() if one.last is not None},
             testnet=lambda: self._attester.last,
+            streams=partial(streams.lives, parts.feeds, parts.venues),
         )
 
-    def _make_threads(self) -> HaltThreads:
+    def _make_threads(self) -> Threads:
         parts = self._parts
-        return HaltThreads(
+        return parts.surroundings.halt_threads(
             clock=parts.clock,
             permits=parts.permits,
             halt=self._halt,
@@ -216,7 +220,7 @@ class Assembly:
             sweep=lambda venue: self._sweepers[venue].sweep_soon(),
             control=parts.testnet_control,
         )
-        drills = DrillRunner(bench, self._inbox)
+        drills = DrillRunner(bench, self.inbox)
         self.writer.add_follower(drills.on_batch)
         return drills
 
@@ -225,7 +229,7 @@ class Assembly:
         return Performer(
             venues=parts.venues,
             permits=parts.permits,
-            inbox=self._inbox,
+            inbox=self.inbox,
             clock=parts.clock,
             on_alert=parts.alerts.decided,
             on_cancel_all_result=self._on_cancel_all_result,
@@ -243,7 +247,7 @@ class Assembly:
         parts = self._parts
         if parts.reserve is None:
             return None
-        disk_reserve = DiskReserve(*parts.reserve, parts.permits, self._inbox, parts.clock, parts.alerts.notify)
+        disk_reserve = DiskReserve(*parts.reserve, parts.permits, self.inbox, parts.clock, parts.alerts.notify)
         self.writer.add_follower(disk_reserve.on_batch)
         return disk_reserve
 
@@ -251,7 +255,7 @@ class Assembly:
         parts = self._parts
         return Bots(
             writer=self.writer,
-            inbox=self._inbox,
+            inbox=self.inbox,
             markets=self._markets,
             candles=parts.candles,
             history=parts.history,
@@ -262,7 +266,7 @@ class Assembly:
     def _make_heartbeat(self, ties: Ties | None) -> Heartbeat | None:
         if ties is None:
             return None
-        heartbeat = Heartbeat(ties, lambda: self.writer.state, self._decided_ns, self._inbox, self._parts.clock)
+        heartbeat = Heartbeat(ties, lambda: self.writer.state, self._decided_ns, self.inbox, self._parts.clock)
         self._parts.permits.require(heartbeat.problem)
         return heartbeat
 
@@ -280,7 +284,7 @@ class Assembly:
         writing = asyncio.create_task(self.writer.run(), name="writer")
         writing.add_done_callback(lambda task: _writer_ended(task, self._parts.permits))
         feeding = [
-            asyncio.create_task(supervised(name, work, self._inbox, clock), name=name) for name, work in self._background().items()
+            asyncio.create_task(supervised(name, work, self.inbox, clock), name=name) for name, work in self._background().items()
         ]
         for effect in self._parts.recovered.effects:
             self._performer.perform(effect)
@@ -314,14 +318,14 @@ class Assembly:
 
     def _background(self) -> dict[str, Callable[[], Awaitable[None]]]:
         parts = self._parts
-        examiner = Examiner(examine=parts.examine, current_state=lambda: self.writer.state, inbox=self._inbox, clock=parts.clock)
+        examiner = Examiner(examine=parts.examine, current_state=lambda: self.writer.state, inbox=self.inbox, clock=parts.clock)
         work: dict[str, Callable[[], Awaitable[None]]] = {
             "symbol rules": self._rules.run,
             "checkpoints": partial(parts.publisher.run, self.halt_for_integrity),
             "account checks": examiner.run,
             "snapshots": parts.snapshot_schedule.run,
             "testnet statements": self._attester.run,
-            "EUR rate": RateWatch(parts.rates, policy=self._policy_now, inbox=self._inbox, clock=parts.clock).run,
+            "EUR rate": RateWatch(parts.rates, policy=self._policy_now, inbox=self.inbox, clock=parts.clock).run,
         }
         for name, feed in parts.feeds.items():
             work[f"{name} market feed"] = feed.run
@@ -331,7 +335,7 @@ class Assembly:
             work[f"{name} sweeps"] = self._sweepers[name].run
             work[f"{name} clock"] = self._clock_meters[name].run
             work[f"{name} private stream"] = partial(
-                _listen, venue, self._inbox, parts.clock, partial(self._after_gap, name), self._strangers
+                streams.listen, venue, self.inbox, parts.clock, partial(self._after_gap, name), self._strangers
             )
         if self._disk_reserve is not None:
             work["disk reserve"] = self._disk_reserve.run
@@ -343,7 +347,7 @@ class Assembly:
 
     def halt_for_integrity(self, reason: str) -> None:
         """Halt: what this controller knows is contradicted from outside. Call it on the event loop."""
-        self._inbox.fact(HaltAsked(by="controller", reason=reason, cause=Cause.INTEGRITY), self._parts.clock.monotonic_ns())
+        self.inbox.fact(HaltAsked(by="controller", reason=reason, cause=Cause.INTEGRITY), self._parts.clock.monotonic_ns())
 
     def _on_halt(self, reason: str) -> None:
         self._latch_marks.halted(LatchMark(reason, self.writer.state.epoch, halted=True))
@@ -359,7 +363,7 @@ class Assembly:
             venue,
             symbols=self._parts.policy.symbols,
             ledger=partial(self._ledger, name),
-            inbox=self._inbox,
+            inbox=self.inbox,
             clock=self._parts.clock,
             every_s=SWEEP_EVERY_S,
             rules=partial(self._markets.rules_of, name),
@@ -392,8 +396,8 @@ class Assembly:
     def _on_cancel_all_result(self, effect: CancelAll, result: CancelAllResult) -> None:
         self._sweepers[effect.venue].sweep_soon()
         state, times, clock = self.writer.state, self.writer.halt_clock, self._parts.clock
-        report_halt(effect, result, state, times, self._inbox, clock, self._performer.cancel_all)
-        report_drill(effect, result, state, times, self._inbox, clock, self._performer.cancel_all)
+        report_halt(effect, result, state, times, self.inbox, clock, self._performer.cancel_all)
+        report_drill(effect, result, state, times, self.inbox, clock, self._performer.cancel_all)
 
     def _on_not_empty(self, effect: CancelAll, not_empty: NotEmpty) -> None:
         title = f"{effect.venue} is not proven empty after {not_empty.seconds} s of cancelling"
@@ -435,20 +439,10 @@ class Assembly:
             parts.end_process(reason)
 
     def _noticed(self, alert: Alert) -> None:
-        self._inbox.fact(AlertNoticed(alert.kind, alert.title, alert.detail), self._parts.clock.monotonic_ns())
+        self.inbox.fact(AlertNoticed(alert.kind, alert.title, alert.detail), self._parts.clock.monotonic_ns())
 
 
 def _writer_ended(task: asyncio.Task[None], permits: PermitOffice) -> None:
     if not task.cancelled():
         permits.latch("the writer ended")
         _log.critical("the writer ended: nothing will be placed again in this process", exc_info=task.exception())
-
-
-async def _listen(venue: Venue, inbox: Inbox, clock: Clock, after_gap: Callable[[], None], strangers: Strangers) -> None:
-    async for event in venue.events():
-        if isinstance(event, StreamGap):
-            after_gap()
-        else:
-            if not isinstance(event, Fill):
-                strangers.streamed(venue.name, event)
-            inbox.fact(VenueReported(venue.name, event), clock.monotonic_ns())

@@ -20,6 +20,7 @@ from exchange.mexc.signer import SignerLimits, check_key, check_limits, check_qu
 from exchange.model import OrderIntent, Side
 from exchange.ports import Clock
 from exchange.wire.numbers import plain
+from exchange.wire.order_tests import PARITY_ID
 from exchange.wire.signing import SigningKey
 from policies.stage import Stage
 
@@ -32,7 +33,11 @@ TEST_ORDERS = frozenset({"gh-check-buy-limit", "gh-check-sell-limit", "gh-check-
 _TEST_EVERY_NS, _TEST_BURST = 7_500_000_000, 12
 """How often a test order is signed: the account checks make four a minute."""
 
+_ASK_EVERY_NS, _ASK_BURST = 15_000_000_000, 4
+"""How often a question about an order of the testnet is signed (``exchange.wire.order_tests``): four a minute."""
+
 _TESTED_AT = frozenset({Stage.VALIDATED, Stage.LIVE_EUR10, Stage.RAMPING})
+_ASKED_AT = frozenset({Stage.TESTNET_VALIDATING, Stage.VALIDATED})
 _SECOND_NS = 1_000_000_000
 _ZERO = Decimal(0)
 _MAKE_ROOM = "Free space on the disk of the signer's file."
@@ -73,6 +78,7 @@ class Account:
         self._limits = limits
         self._rate = Rate(_SECOND_NS // orders_per_second, 2 * orders_per_second)
         self._tests = Rate(_TEST_EVERY_NS, _TEST_BURST)
+        self._asks = Rate(_ASK_EVERY_NS, _ASK_BURST)
         self.live = live
 
     def sign_query(self, payload: str) -> str:
@@ -105,6 +111,9 @@ class Account:
             if order.client_id in TEST_ORDERS and grant.stage in _TESTED_AT:
                 # The account is examined before real money is allowed, and a signature cannot say that it is for `order/test` only.
                 self._tests.take(now_ns)
+                return
+            if order.client_id == PARITY_ID and grant.stage in _ASKED_AT:
+                self._asks.take(now_ns)
                 return
             raise refused(f"nothing is granted on the live account after the move to {grant.stage}", "signer-no-authority")
         if order.side is Side.BUY:

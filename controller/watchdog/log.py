@@ -13,7 +13,7 @@ import json
 import logging
 import os
 from collections.abc import Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,14 +133,17 @@ class WatchdogLog:
     one begins with an entry that says so and halts the controller.
     """
 
-    def __init__(self, folder: Path, controller_id: str, at: Millis) -> None:
-        """``at`` is the time now. Raises ``Refused`` when another watchdog runs here, and ``OSError``."""
+    def __init__(self, folder: Path, controller_id: str, at: Millis, worker: Executor | None = None) -> None:
+        """``at`` is the time now. ``worker`` writes the file; without one it is a thread of this log.
+
+        Raises ``Refused`` when another watchdog runs here, and ``OSError``.
+        """
         self._path = folder / LOG_FILE
         self._lock = _locked(folder)
         self._entries: list[Entry] = []
         self._head, self._fired_seq = first_head(controller_id), 0
         self._unwritten = b""
-        self._worker = ThreadPoolExecutor(1, "watchdog-log")
+        self._worker = ThreadPoolExecutor(1, "watchdog-log") if worker is None else worker
         try:
             lines = _read_lines(self._path)
             problem = ""

@@ -12,6 +12,7 @@ from exchange.mexc.rest import RestCaller, VenueRefusal
 from exchange.mexc.trading import Trading
 from exchange.model import Balance, CapitalMove, Fill, ListedOrder, Millis, OrderIntent, OrderReport, SymbolRules
 from exchange.ports import CancelAck, CancelFailed, CancelOutcome, ClockReading, Permit, PlaceOutcome, VenueEvent, VenueName
+from exchange.stream_life import StreamLife
 from exchange.wire.account import MY_TRADES_PAGE, HistoryQuery
 from exchange.wire.errors import Certainty, ErrorCode, MalformedReply
 from exchange.wire.market import BookTicker, parse_book_ticker
@@ -37,6 +38,11 @@ class MexcVenue:
     def name(self) -> VenueName:
         """Which of the three venues it is."""
         return self._name
+
+    @property
+    def streams(self) -> Sequence[StreamLife]:
+        """What happened to the account's private stream."""
+        return [self._private.life]
 
     @property
     def clock_reading(self) -> ClockReading | None:

@@ -28,10 +28,19 @@ Timed = tuple[DepthUpdate, Millis]
 class SymbolFeed:
     """The book and the recent trades of one symbol. Mutable; the feed is its only writer."""
 
-    def __init__(self, symbol: str, publish: Callable[[FeedEvent], None] = lambda _: None) -> None:
-        """``publish`` gets what moved the book while it was in step, every new trade, and every break."""
+    def __init__(
+        self,
+        symbol: str,
+        publish: Callable[[FeedEvent], None] = lambda _: None,
+        turned: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """``publish`` gets what moved the book while it was in step, every new trade, and every break.
+
+        ``turned`` is called when the book falls out of step, with the reason, and with an empty one when it is in step again.
+        """
         self._symbol = symbol
         self._publish = publish
+        self._turned = turned
         self._book = Book(symbol)
         self._waiting: deque[Timed] = deque(maxlen=MAX_BUFFERED)
         self._trades: deque[MarketTrade] = deque(maxlen=MAX_TRADES)
@@ -80,11 +89,11 @@ class SymbolFeed:
         self._handed_over = False
         self._leave(FeedStatus.RESYNCING, "its stream began anew")
 
-    def lost(self) -> None:
+    def lost(self, why: str = "its stream was lost") -> None:
         """Note that the stream has ended."""
         self._book.mark_stale()
         self._waiting.clear()
-        self._leave(FeedStatus.STALE, "its stream was lost")
+        self._leave(FeedStatus.STALE, why)
 
     def suspect(self) -> None:
         """Mark the book as needing a snapshot before it can be trusted again."""
@@ -97,6 +106,9 @@ class SymbolFeed:
             self._last_event = (at, received_at)
         if self._status is not FeedStatus.LIVE:
             self._waiting.append((update, at))
+            return False
+        if self._handed_over and update.to_version <= self._book.version:
+            # The new stream was buffered while the old one moved the book, so its first deltas are seconds old.
             return False
         if at + MAX_BACKWARDS < self._last_at:
             # Event time that goes back means the venue replays or mixes streams; versions alone do not show that.
@@ -131,6 +143,7 @@ class SymbolFeed:
         self._waiting.clear()
         self._received_at, self._progress_ns = received_at, now_ns
         self._status = FeedStatus.LIVE
+        self._turned("")
         return True
 
     def confirm(self, snapshot: DepthReply, now_ns: int) -> bool:
@@ -169,6 +182,7 @@ class SymbolFeed:
     def _leave(self, status: FeedStatus, why: str) -> None:
         was_live, self._status = self._status is FeedStatus.LIVE, status
         if was_live:
+            self._turned(why)
             self._publish(FeedBroken(self._symbol, why))
 
     def _joined(self, update: DepthUpdate) -> DepthUpdate:

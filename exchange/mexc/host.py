@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from exchange.mexc.clock import VenueClock
-from exchange.mexc.http import HttpTransport, Timeouts
+from exchange.mexc.http import Timeouts, Transport
+from exchange.mexc.network import TCP, Network
 from exchange.mexc.ratelimit import LockOut, RateLimiter
 from exchange.mexc.reach import Reach
 from exchange.mexc.socket import StreamTiming
@@ -15,13 +16,18 @@ from exchange.ports import Clock
 
 @dataclass(frozen=True, slots=True)
 class VenueEndpoint:
-    """The addresses of a venue, the hosts it may use, and its timeouts."""
+    """The addresses of a venue, the hosts it may use, its timeouts, and the network on which it is."""
 
     rest_url: str
     stream_url: str
     reach: Reach
     timeouts: Timeouts = Timeouts()
     timing: StreamTiming = StreamTiming()
+    network: Network = TCP
+
+    def transport(self, connections: int = 8) -> Transport:
+        """What carries requests there. Raises ``Refused`` for a host outside the reach."""
+        return self.network.transport(self.rest_url, self.reach, self.timeouts, connections)
 
 
 PRODUCTION = VenueEndpoint("https://api.mexc.com", "wss://wbs-api.mexc.com/ws", Reach.MEXC)
@@ -40,7 +46,8 @@ class VenueHost:
         Raises:
             Refused: the host is outside the endpoint's reach.
         """
-        self.transport = HttpTransport(endpoint.rest_url, endpoint.reach, endpoint.timeouts)
+        self.transport = endpoint.transport()
+        self.connect = endpoint.network.connect
         self.limiter = RateLimiter(clock, on_lockout=on_lockout)
         self.clock = clock
         self.venue_clock = VenueClock(clock)

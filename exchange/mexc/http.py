@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
+from typing import Protocol
 
 import httpx
 
@@ -63,6 +64,26 @@ def _freely(write: Callable[[], None]) -> bool:
 
 
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+
+
+class Transport(Protocol):
+    """What carries requests to one venue. ``HttpTransport`` is the one over TCP."""
+
+    async def send(
+        self,
+        method: Method,
+        path: str,
+        query: str = "",
+        headers: Mapping[str, str] | None = None,
+        *,
+        leave: Callable[[Callable[[], None]], bool] = _freely,
+    ) -> Outcome:
+        """Send one request, once; as ``HttpTransport.send``."""
+        ...
+
+    async def aclose(self) -> None:
+        """Release what carries requests."""
+        ...
 
 
 class HttpTransport:

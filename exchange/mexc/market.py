@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from functools import partial
 from random import Random
 
 from exchange.errors import ConfigError, UsageError, VenueError
@@ -13,10 +14,12 @@ from exchange.mexc.depth import SymbolFeed
 from exchange.mexc.reach import Reach
 from exchange.mexc.rest import RestCaller
 from exchange.mexc.socket import DEFAULT_TIMING, Backoff, SocketLost, StreamTiming
+from exchange.mexc.stream_meter import StreamMeter
 from exchange.mexc.stream_watch import DEFAULT_WATCH_LIMITS, StreamWatch, WatchLimits
 from exchange.mexc.subscription import Subscription, end
 from exchange.model import DataSource, MarketTrade, Quote
 from exchange.ports import Clock, FeedEvent, FeedStatus
+from exchange.stream_life import StreamLife, market_stream
 from exchange.threads import OwnThread
 from exchange.wire.errors import MalformedReply
 from exchange.wire.push import DepthUpdate, Push, TradeBatch
@@ -55,7 +58,8 @@ class MexcFeed:
                 remedy="Name fewer symbols; MEXC allows 30 channels per connection and a symbol needs two.",
             )
         self._listeners: list[Callable[[FeedEvent], None]] = []
-        self._symbols = {symbol: SymbolFeed(symbol, self._publish) for symbol in symbols}
+        self._meters = {symbol: StreamMeter(market_stream(symbol), clock) for symbol in symbols}
+        self._symbols = {symbol: SymbolFeed(symbol, self._publish, partial(self._turned, symbol)) for symbol in symbols}
         self._rest = rest
         self._url = url
         self._reach = reach
@@ -77,6 +81,11 @@ class MexcFeed:
     def trouble(self) -> str | None:
         """Why the stream was last lost, or ``None``."""
         return self._trouble
+
+    @property
+    def streams(self) -> Sequence[StreamLife]:
+        """What happened to the market data of each symbol."""
+        return [meter.life for meter in self._meters.values()]
 
     @property
     def source(self) -> DataSource:
@@ -151,6 +160,9 @@ class MexcFeed:
                 fresh = await self._successor(subscription)
                 within = self._timing.retry_most if fresh is None else self._rotate_after()
                 subscription = fresh or subscription
+        except VenueError as error:
+            self._trouble = error.message
+            raise
         finally:
             self._on_lost(self._subscription)
             await self._subscription.aclose()
@@ -184,6 +196,8 @@ class MexcFeed:
                 feed.subscribed()
             else:
                 feed.handed_over(now_ns)
+        for meter in self._meters.values():
+            meter.replaced()
         old.hand_to(_ignored)
         fresh.hand_to(self._take)
         self.rotations += 1
@@ -192,14 +206,15 @@ class MexcFeed:
 
     def _open_subscription(self) -> Subscription:
         channels = [channel(symbol) for symbol in self._symbols for channel in (depth_channel, deals_channel)]
-        subscription = Subscription(self._url, self._reach, self._timing, self._clock, channels)
+        subscription = Subscription(self._url, self._reach, self._timing, self._clock, channels, self._rest.connect)
         subscription.when_lost(lambda: self._on_lost(subscription))
         return subscription
 
     def _on_lost(self, subscription: Subscription) -> None:
         if subscription is self._subscription:
+            why = subscription.problem or self._trouble
             for feed in self._symbols.values():
-                feed.lost()
+                feed.lost(why or "its stream was closed")
             self._changes.notify()
 
     def _rotate_after(self) -> int:
@@ -224,11 +239,19 @@ class MexcFeed:
             self._symbols[body.symbol].on_trades(body.trades, self._clock.monotonic_ns())
             self._changes.notify()
         elif isinstance(body, DepthUpdate) and body.symbol in self._symbols:
-            feed = self._symbols[body.symbol]
-            if feed.on_depth(body, push.at, self._clock.now(), self._clock.monotonic_ns()):
+            feed, now = self._symbols[body.symbol], self._clock.now()
+            if feed.on_depth(body, push.at, now, self._clock.monotonic_ns()):
                 self._changes.notify()
+                if feed.status is FeedStatus.LIVE:
+                    self._meters[body.symbol].message(now)
             if feed.status is FeedStatus.RESYNCING:
                 self._stream_watch.suspect()
+
+    def _turned(self, symbol: str, why: str) -> None:
+        if why:
+            self._meters[symbol].down(why, self._symbols[symbol].progress_ns)
+        else:
+            self._meters[symbol].up()
 
     def _publish(self, event: FeedEvent) -> None:
         for listener in self._listeners:

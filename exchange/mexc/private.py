@@ -14,9 +14,11 @@ from exchange.mexc.listenkeys import ListenKeyApi
 from exchange.mexc.reach import Reach
 from exchange.mexc.rest import RestCaller
 from exchange.mexc.socket import DEFAULT_TIMING, Backoff, SocketLost, StreamTiming
+from exchange.mexc.stream_meter import StreamMeter
 from exchange.mexc.subscription import Subscription
 from exchange.model import Fill, ForeignOrder, OrderReport
 from exchange.ports import Clock, StreamGap, VenueEvent
+from exchange.stream_life import PRIVATE, StreamLife
 from exchange.wire.errors import MalformedReply
 from exchange.wire.push_decode import decode_push
 from exchange.wire.signing import encode_params
@@ -42,6 +44,7 @@ class PrivateStream:
         """``url`` is the stream's address without a listen key. Raises ``Refused`` for a host outside ``reach``."""
         reach.check(url)
         self._keys = ListenKeyApi(rest)
+        self._connect = rest.connect
         self._url = url
         self._reach = reach
         self._clock = clock
@@ -49,6 +52,12 @@ class PrivateStream:
         self._timing = timing
         self._backoff = Backoff(rng, timing)
         self._up_ns: int | None = None
+        self._meter = StreamMeter(PRIVATE, clock)
+
+    @property
+    def life(self) -> StreamLife:
+        """What happened to the stream."""
+        return self._meter.life
 
     async def events(self) -> AsyncGenerator[VenueEvent, None]:
         """Order reports and fills as they arrive, without end; each event comes once.
@@ -64,6 +73,7 @@ class PrivateStream:
                     async for event in session:
                         yield event
             except VenueError as error:
+                self._meter.down(error.message)
                 yield StreamGap(error.message)
             self._ended()
             await asyncio.sleep(self._backoff.next_ms() / 1_000)
@@ -73,7 +83,7 @@ class PrivateStream:
             self._backoff.ended((self._clock.monotonic_ns() - self._up_ns) // _MILLISECOND)
 
     async def _session(self) -> AsyncGenerator[VenueEvent, None]:
-        rotating = _RotatingSubscription(self._keys, self._open, self._clock, self._timing, self._rng)
+        rotating = _RotatingSubscription(self._keys, self._open, self._clock, self._timing, self._rng, self._meter)
         deduplicator = _Deduplicator()
         try:
             await rotating.start()
@@ -84,6 +94,7 @@ class PrivateStream:
                 if isinstance(received, StreamGap):
                     yield received
                 elif received is not None:
+                    self._meter.message(self._clock.now())
                     for event in deduplicator.new(received):
                         yield event
         finally:
@@ -91,20 +102,27 @@ class PrivateStream:
 
     def _open(self, key: str) -> Subscription:
         url = f"{self._url}?{encode_params([('listenKey', key)])}"
-        return Subscription(url, self._reach, self._timing, self._clock, PRIVATE_CHANNELS)
+        return Subscription(url, self._reach, self._timing, self._clock, PRIVATE_CHANNELS, self._connect)
 
 
 class _RotatingSubscription:
     """The stream in use, and its successor while both run. Renews the listen key."""
 
     def __init__(
-        self, keys: ListenKeyApi, open_subscription: Callable[[str], Subscription], clock: Clock, timing: StreamTiming, rng: Random
+        self,
+        keys: ListenKeyApi,
+        open_subscription: Callable[[str], Subscription],
+        clock: Clock,
+        timing: StreamTiming,
+        rng: Random,
+        meter: StreamMeter,
     ) -> None:
         self._keys = keys
         self._open = open_subscription
         self._clock = clock
         self._timing = timing
         self._rng = rng
+        self._meter = meter
         self._frames: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._overflown = False
         self._key = ""
@@ -128,6 +146,7 @@ class _RotatingSubscription:
         now = self._now()
         if now >= self._renew_at:
             await self._keys.renew(self._key)
+            self._meter.renewed()
             self._renew_at = now + self._timing.renew_every
         if self._successor is not None:
             if await self._has_taken_over(self._successor, now):
@@ -172,11 +191,16 @@ class _RotatingSubscription:
             self._switch_at = now + self._timing.overlap
         if old is None or (now < self._switch_at and not old.is_lost):
             return False
+        # The successor comes first: the end of the old one is then no loss.
+        self._subscription = successor
         await old.aclose()
         # The old key is not closed but expires: the venue may have returned the same key twice.
-        self._subscription, self._key = successor, self._next_key
+        self._key = self._next_key
         self._successor, self._next_key, self._switch_at = None, "", None
+        self._meter.replaced()
         self._use(successor)
+        # It has been subscribed for the whole overlap, so nothing more has to come to show that it works.
+        self._meter.settled()
         return True
 
     def _use(self, subscription: Subscription) -> None:
@@ -184,7 +208,14 @@ class _RotatingSubscription:
         self._renew_at = now + self._timing.renew_every
         self._rotate_at = now + self._rng.randint(self._timing.rotate_every * 9 // 10, self._timing.rotate_every)
         subscription.hand_to(self._put)
-        subscription.when_lost(self._wake)
+        subscription.when_lost(lambda: self._lost(subscription))
+        if not subscription.is_lost:
+            self._meter.up()
+
+    def _lost(self, subscription: Subscription) -> None:
+        if subscription is self._subscription:
+            self._meter.down(subscription.problem or "it was closed", subscription.heard_ns)
+        self._wake()
 
     def _put(self, frame: bytes) -> None:
         if self._frames.qsize() < MAX_WAITING:

@@ -7,7 +7,7 @@ from decimal import Decimal, InvalidOperation
 
 from exchange.errors import VenueError
 from exchange.mexc.host import VenueEndpoint
-from exchange.mexc.http import Failure, HttpTransport, Method
+from exchange.mexc.http import Failure, Method
 from exchange.mexc.reach import Reach
 from exchange.model import DataSource
 from exchange.wire.errors import MalformedReply, load_json
@@ -17,7 +17,7 @@ PATH = "/testnet/provenance"
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """The source of a venue's market data, and whether its market runs faster than the clock.
+    """The source of a venue's market data, and whether its market runs faster than the clock of the world.
 
     ``instance`` names the testnet itself, and is another one for a testnet whose state was deleted; empty where none is declared.
     """
@@ -39,7 +39,7 @@ async def ask_provenance(endpoint: VenueEndpoint) -> Provenance:
     """
     if endpoint.reach is Reach.MEXC:
         return LIVE
-    transport = HttpTransport(endpoint.rest_url, endpoint.reach, endpoint.timeouts)
+    transport = endpoint.transport()
     try:
         outcome = await transport.send(Method.GET, PATH)
     finally:
@@ -54,7 +54,7 @@ async def ask_provenance(endpoint: VenueEndpoint) -> Provenance:
         reply = None
     declared = reply if isinstance(reply, dict) else {}
     try:
-        accelerated = Decimal(declared["speed"]) > 1
+        accelerated = Decimal(declared["speed"]) > 1 or declared.get("virtual_time") is True
         return Provenance(DataSource(declared["source"]), accelerated=accelerated, instance=str(declared.get("instance", "")))
     except (KeyError, TypeError, ValueError, InvalidOperation):
         raise VenueError(

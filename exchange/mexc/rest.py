@@ -126,6 +126,7 @@ class RestCaller:
         self._signer = signer
         self._early = EarlySignatures(signer) if isinstance(signer, EarlySigner) else None
         self.venue_clock = host.venue_clock
+        self.connect = host.connect
 
     def prepare(self, intent: OrderIntent, permit: Permit) -> None:
         """Ask the signer for the signature of an order that may be placed soon, unless orders have to wait for the rate limits.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from random import Random
+from typing import Protocol
 
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import InvalidHandshake, WebSocketException
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosedOK, InvalidHandshake, WebSocketException
 
 from exchange.errors import VenueError
 from exchange.mexc.reach import Reach
@@ -96,15 +97,40 @@ class Backoff:
         self._failures = self._waited = 0
 
 
+class Connection(Protocol):
+    """An open websocket. Its methods raise ``WebSocketException`` or ``OSError`` when it is cut."""
+
+    async def send(self, message: str, /) -> None:
+        """Send a text frame."""
+        ...
+
+    async def recv(self) -> str | bytes:
+        """The next frame."""
+        ...
+
+    async def close(self) -> None:
+        """Close it."""
+        ...
+
+
+Connect = Callable[[str, StreamTiming], Awaitable[Connection]]
+"""Opens a websocket at an address. It raises ``WebSocketException``, ``OSError`` or ``TimeoutError`` when it cannot."""
+
+
 class StreamSocket:
     """An open stream: subscribes with proof, sends PINGs, and returns binary frames one at a time."""
 
-    def __init__(self, connection: ClientConnection, timing: StreamTiming, clock: Clock) -> None:
+    def __init__(self, connection: Connection, timing: StreamTiming, clock: Clock) -> None:
         self._connection = connection
         self._timing = timing
         self._clock = clock
         self._received_at = self._now()
         self._ping_at = self._received_at + timing.ping_every
+
+    @property
+    def heard_ns(self) -> int:
+        """When something of any kind last came, monotonic."""
+        return self._received_at * _MILLISECOND
 
     async def subscribe(self, channels: Sequence[Channel]) -> list[bytes]:
         """Subscribe and wait until every channel is acknowledged by name; returns pushes that came meanwhile.
@@ -161,7 +187,9 @@ class StreamSocket:
         try:
             received = await self._connection.recv()
         except (WebSocketException, OSError) as error:
-            raise SocketLost(f"cut ({type(error).__name__})") from error
+            if isinstance(error, ConnectionClosedOK):
+                raise SocketLost("the venue closed it") from error
+            raise SocketLost(f"the connection broke ({type(error).__name__})") from error
         self._received_at = self._now()
         return received
 
@@ -169,15 +197,9 @@ class StreamSocket:
         return self._clock.monotonic_ns() // _MILLISECOND
 
 
-@asynccontextmanager
-async def open_stream(url: str, reach: Reach, timing: StreamTiming, clock: Clock) -> AsyncIterator[StreamSocket]:
-    """Open a stream for the length of the block.
-
-    Raises:
-        Refused: the URL is outside the reach. SocketLost: it could not be opened.
-    """
-    reach.check(url)
-    opening = _NoRedirect(
+async def connect_tcp(url: str, timing: StreamTiming) -> Connection:
+    """Open a websocket over TCP, or TLS over it."""
+    return await _NoRedirect(
         url,
         proxy=None,
         compression=None,
@@ -188,8 +210,20 @@ async def open_stream(url: str, reach: Reach, timing: StreamTiming, clock: Clock
         ping_timeout=timing.idle_after / 1_000,
         user_agent_header="gatehouse",
     )
+
+
+@asynccontextmanager
+async def open_stream(
+    url: str, reach: Reach, timing: StreamTiming, clock: Clock, connect: Connect = connect_tcp
+) -> AsyncIterator[StreamSocket]:
+    """Open a stream for the length of the block.
+
+    Raises:
+        Refused: the URL is outside the reach. SocketLost: it could not be opened.
+    """
+    reach.check(url)
     try:
-        connection = await opening
+        connection = await connect(url, timing)
     except (InvalidHandshake, WebSocketException, OSError, TimeoutError) as error:
         raise SocketLost(f"not opened ({type(error).__name__})") from error
     try:

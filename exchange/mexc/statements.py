@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from exchange.errors import VenueError
 from exchange.mexc.host import VenueEndpoint
-from exchange.mexc.http import Failure, HttpTransport, Method
+from exchange.mexc.http import Failure, Method
 from exchange.statement import Challenge
 
 PATH = "/testnet/statement"
@@ -21,7 +21,7 @@ class StatementSource:
         """``account`` is the public key of our account there."""
         self.account = account
         self._url = endpoint.rest_url
-        self._transport = HttpTransport(endpoint.rest_url, endpoint.reach, endpoint.timeouts, connections=1)
+        self._transport = endpoint.transport(connections=1)
 
     async def __call__(self, challenge: Challenge) -> bytes:
         """The reply to a challenge, whatever it is.

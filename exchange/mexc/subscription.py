@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
+from exchange.errors import VenueError
 from exchange.mexc.reach import Reach
-from exchange.mexc.socket import StreamTiming, open_stream
+from exchange.mexc.socket import Connect, StreamSocket, StreamTiming, connect_tcp, open_stream
 from exchange.ports import Clock
 from exchange.wire.stream import Channel
 
@@ -18,7 +19,15 @@ _TICK = 1_000
 class Subscription:
     """A stream from opening to its end. Frames are buffered until ``hand_to``, then passed on as they come."""
 
-    def __init__(self, url: str, reach: Reach, timing: StreamTiming, clock: Clock, channels: Sequence[Channel]) -> None:
+    def __init__(
+        self,
+        url: str,
+        reach: Reach,
+        timing: StreamTiming,
+        clock: Clock,
+        channels: Sequence[Channel],
+        connect: Connect = connect_tcp,
+    ) -> None:
         """Start opening the stream; needs a running event loop. Raises ``Refused`` for a URL outside ``reach``."""
         reach.check(url)
         self._url = url
@@ -26,9 +35,11 @@ class Subscription:
         self._timing = timing
         self._clock = clock
         self._channels = channels
+        self._connect = connect
         self._kept: list[bytes] = []
         self._take: Take = self._kept.append
         self._subscribed = asyncio.Event()
+        self._socket: StreamSocket | None = None
         self._task = asyncio.create_task(self._run(), name="stream")
 
     @property
@@ -40,6 +51,19 @@ class Subscription:
     def is_lost(self) -> bool:
         """Whether the stream has ended."""
         return self._task.done()
+
+    @property
+    def problem(self) -> str:
+        """What ended the stream; empty while it is open, and after it was closed on our side."""
+        if not self._task.done() or self._task.cancelled():
+            return ""
+        error = self._task.exception()
+        return error.message if isinstance(error, VenueError) else str(error or "")
+
+    @property
+    def heard_ns(self) -> int | None:
+        """When something of any kind last came, monotonic; ``None`` before the stream is open."""
+        return self._socket.heard_ns if self._socket is not None else None
 
     def hand_to(self, take: Take) -> None:
         """Pass every frame to ``take`` from now on, the buffered ones first."""
@@ -76,7 +100,8 @@ class Subscription:
         await end(self._task)
 
     async def _run(self) -> None:
-        async with open_stream(self._url, self._reach, self._timing, self._clock) as socket:
+        async with open_stream(self._url, self._reach, self._timing, self._clock, self._connect) as socket:
+            self._socket = socket
             for frame in await socket.subscribe(self._channels):
                 self._take(frame)
             self._subscribed.set()

@@ -13,6 +13,7 @@ from exchange.errors import ConfigError
 from exchange.matching.engine import DuplicateClientIds
 from exchange.matching.resting import FillModel
 from exchange.model import Millis, SymbolRules
+from exchange.push.listenkeys import LIFETIME_MS
 from exchange.testnet.access.auth import DEFAULT_PERMISSIONS, ApiKey, Permission
 from exchange.testnet.conditions.latency import NO_LATENCY
 from exchange.wire.errors import ErrorCode
@@ -72,6 +73,7 @@ class StreamLimits:
     subscriptions: int = 30
     frames_per_second: int = 100
     queue: int = 2_000
+    listen_key_ms: int = LIFETIME_MS
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,7 @@ class SimulatedVenue:
         self.history = History(engine.rules)
         self.hub = Hub(engine, self.history, self.clock, self.faults)
         self._random = Random(config.seed)  # noqa: S311 - reproducible ids, not secrets
-        self.listen_keys = ListenKeys(self._random)
+        self.listen_keys = ListenKeys(self._random, config.streams.listen_key_ms)
         self.stream_limits: StreamLimits = config.streams
         self.keys = KeyRing(
             (*(one.key for one in config.accounts), *config.extra_keys),
@@ -89,11 +89,12 @@ class SimulatedVenue:
         self._hidden_until: dict[str, int] = {}
         self._late: dict[str, tuple[LateCancel, asyncio.TimerHandle]] = {}
         self.on_fill: Callable[[FillRecord], None] | None = None
-        self.keep: Callable[[Sequence[EngineEvent]], None] = lambda _: None
+        self.keep: Callable[[Sequence[EngineEvent]], None] = _keep_nothing
         self.instance = Instance(secrets.token_hex(16), clock.now())
         self.identity = own_key(config.state, config.key_file)
         self.statements = Statements(engine, market)
         self.closed = asyncio.Event()
+        self._armed = asyncio.Event()
         for account in config.accounts:
             engine.open_account(account.name, account.balances, self.clock.now())
             mx_fees.switch(account.name, on=account.mx_deduction)
@@ -142,6 +143,7 @@ class SimulatedVenue:
     def arm(self, fault: Fault) -> int:
         """Arm a fault and return its id; one that needs no request strikes at once unless it has a delay."""
         number = self.faults.arm(fault, self.clock.now())
+        self._armed.set()
         self.act()
         return number
 
@@ -282,6 +284,7 @@ class SimulatedVenue:
             self.market.load(state.playback)
         self.history.load(state.history)
         self.faults.load(state.faults)
+        self._armed.set()
         self.listings.load(state.listings)
         self.groups.load(state.groups)
         self.mx_fees.load(state.pay_in_mx)
@@ -355,6 +358,10 @@ class SimulatedVenue:
 
     async def _run_actions(self) -> None:
         while True:
+            if self.keep is _keep_nothing and not self.faults.waits(ACTIONS):
+                # Nothing can strike and nothing is kept: until a fault is armed there is nothing to do.
+                self._armed.clear()
+                await self._armed.wait()
             await asyncio.sleep(_ACTIONS_PERIOD_S)
             self.act()
             self.keep(())
@@ -371,6 +378,10 @@ class SimulatedVenue:
             self.hub.freeze(until, params.channel)
         elif params.symbol is not None and params.factor is not None and params.symbol in self.engine.rules:
             self._publish(self.engine.shift_prices(params.symbol, params.factor, self.clock.now()))
+
+
+def _keep_nothing(_: Sequence[EngineEvent]) -> None:
+    """A venue without a state directory keeps nothing."""
 
 
 def _refusal(outcome: Refusal) -> WireRefusal:

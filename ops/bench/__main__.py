@@ -7,7 +7,7 @@ import os
 import platform
 from pathlib import Path
 
-from ops.bench import client_path, fan_out, governance, halting, imports, replaying, signing, venue_orders
+from ops.bench import client_path, fan_out, governance, halting, imports, performance, replaying, signing, venue_orders
 from ops.bench.measure import Outcome, run, table, write_json
 
 CONTESTS = {
@@ -25,6 +25,7 @@ CONTESTS = {
         halting.SAVING,
         fan_out.CONTEST,
         imports.CONTEST,
+        performance.CONTEST,
     )
 }
 

@@ -20,7 +20,9 @@ from controller.core import inputs as i
 from controller.runtime.loop.inbox import QueuedInput
 from exchange.model import OrderStatus, Side
 from exchange.ports import Ack, VenueName
+from exchange.stream_life import PRIVATE, REMEMBERED, Happening, Kind, StreamLife, market_stream
 from policies.stage import Stage
+from policies.values import replace
 from tests.support.desk import D, Desk
 from tests.support.shell import Shell
 
@@ -28,7 +30,7 @@ DAY_MS = 24 * 3600 * 1000
 GOAL_BYTES = 10_000_000
 """At most this much a day, with one order a minute."""
 
-_TICK_MS, _SWEEP_MS, _ORDER_MS = 250, 3_000, 60_000
+_TICK_MS, _SWEEP_MS, _ORDER_MS, _RENEW_MS = 250, 3_000, 60_000, 1_800_000
 _MOVE = 2.7
 """How far the price moves with a tick, as a standard deviation: some 50 % a year at 60,000."""
 
@@ -75,6 +77,7 @@ class Day:
         self.shell = Shell(self.desk, path)
         self._random = Random(seed)
         self._orders = 0
+        self._renewals: tuple[Happening, ...] = ()
 
     def pass_time(self, ms: int) -> Growth:
         """Let the deployment trade for so long, and say what its journal grew by."""
@@ -109,9 +112,16 @@ class Day:
                 fills = tuple(desk.trades[venue][-10:])
                 snapshot = i.AccountSnapshot((), fills, desk.balances(venue))
                 self.give(i.AccountRead(venue, snapshot, desk.state.ledger(venue).fills_booked, desk.now))
-        self.give(desk.seen())
+        self.give(replace(desk.seen(), streams={VenueName.TESTNET: self._streams(at)}))
         if at % _ORDER_MS == _ORDER_MS // 2:
             self._trade()
+
+    def _streams(self, at: int) -> tuple[StreamLife, ...]:
+        """A listen key that is renewed every half hour, as ``exchange.mexc.socket.StreamTiming`` has it."""
+        if at % _RENEW_MS == 0:
+            renewed = Happening(len(self._renewals) + 1, self.desk.now, Kind.RENEWED)
+            self._renewals = (*self._renewals, renewed)
+        return StreamLife(market_stream("BTCUSDT")), StreamLife(PRIVATE, self._renewals[-REMEMBERED:])
 
     def _trade(self) -> None:
         desk = self.desk

@@ -23,7 +23,20 @@ from controller.console.server import serving
 from exchange.model import OrderStatus
 from exchange.ports import VenueName
 from policies.stage import Stage
-from tests.support.operator_port import LIVE, NOW, SILENT, UNREACHED, FakePort, a_gate, a_sample, a_status, an_entry, an_order
+from tests.support.operator_port import (
+    LIVE,
+    NOW,
+    SILENT,
+    UNREACHED,
+    FakePort,
+    a_gate,
+    a_lost_run,
+    a_run,
+    a_sample,
+    a_status,
+    an_entry,
+    an_order,
+)
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = (
@@ -152,6 +165,22 @@ def test_a_new_status_changes_the_open_page(window: Window, console: Console) ->
     expect(window.page.locator('[data-f="exposure"]')).to_have_text("€9.10")
     expect(window.page.locator('[data-f="cap_used"]')).to_have_text("91")
     expect(window.page.locator("#cap-bar")).to_have_class("high")
+
+
+def test_the_run_is_shown_with_its_streams_and_when_it_ends(window: Window, console: Console) -> None:
+    expect(window.page.locator('[data-f="run_line"]')).to_have_text(a_run().line)
+    expect(window.page.locator("#streams li")).to_have_count(2)
+    lost = a_run(
+        lost_run=a_lost_run(), hopeless="This run cannot pass any more: longest-gap.", eta_ms=None, no_eta="it cannot pass"
+    )
+    down = lost.streams[0].model_copy(update={"down_ms": 4_000, "down_why": "the venue closed it"})
+    lost = lost.model_copy(update={"streams": (down, lost.streams[1])})
+    console.publish(a_status(coverage=lost))
+    expect(window.page.locator('[data-f="run_line"]')).to_have_text(lost.line)
+    expect(window.page.locator("#lost-run")).to_contain_text(a_lost_run().line)
+    expect(window.page.locator("#hopeless")).to_contain_text(lost.hopeless)
+    expect(window.page.locator("#streams li.warn")).to_have_text(down.line)
+    assert window.page_errors == []
 
 
 def test_a_new_entry_appears_on_top_and_its_order_is_read(window: Window, console: Console) -> None:

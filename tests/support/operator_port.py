@@ -11,10 +11,10 @@ from typing import Any
 
 from controller.console.bot_view import BotView
 from controller.console.port import StreamItem
+from controller.console.run_view import CoverageView, LostRunView, StreamView
 from controller.console.schema import (
     BalanceView,
     CountersView,
-    CoverageView,
     EntryView,
     FillView,
     GateView,
@@ -91,7 +91,7 @@ def a_status(**changes: Any) -> StatusView:
         quote=QuoteView(symbol="BTCEUR", bid=Decimal("84210.10"), ask=Decimal("84211.70"), age_ms=180),
         working_orders=2,
         unknown_orders=0,
-        coverage=CoverageView(covered_ms=40 * HOUR + 47 * 60_000, total_ms=41 * HOUR, longest_gap_ms=130_000, target_ms=72 * HOUR),
+        coverage=a_run(),
         counters=CountersView(orders=1212, fills=803, denied=17, rejected=4, commands=2, refusals=1),
         policy=PolicyView(name="team", digest=DIGEST),
         roster=RosterView(digest=DIGEST, persons=("anna", "bo", "chidi")),
@@ -105,6 +105,43 @@ def a_status(**changes: Any) -> StatusView:
         now_ms=NOW,
     )
     return status.model_copy(update=changes)
+
+
+def a_run(**changes: Any) -> CoverageView:
+    """A run in its 42nd hour with both of its streams."""
+    market = StreamView(
+        name="market BTCEUR",
+        coverage="99.9",
+        rotations=1,
+        renewals=0,
+        gaps=1,
+        longest_gap_ms=130_000,
+        longest_gap_why="the stream is lost: the venue closed it",
+        rotation_gap_ms=0,
+        down_ms=None,
+        down_why="",
+        message_ms=140,
+    )
+    private = market.model_copy(update={"name": "private", "coverage": "100.0", "renewals": 81, "gaps": 0, "longest_gap_ms": 0})
+    run = CoverageView(
+        covered_ms=40 * HOUR + 47 * 60_000,
+        total_ms=41 * HOUR,
+        longest_gap_ms=130_000,
+        target_ms=72 * HOUR,
+        longest_gap_why="no valid order book for BTCEUR: the stream is lost: the venue closed it",
+        ratio="99.4",
+        eta_ms=NOW + 31 * HOUR,
+        now_ms=NOW,
+        streams=(market, private),
+    )
+    return run.model_copy(update=changes)
+
+
+def a_lost_run() -> LostRunView:
+    """A run that a changed release ended."""
+    why = "the release changed from meanrev 2.3.0 to meanrev 2.3.1"
+    covered = 38 * HOUR + 20 * 60_000
+    return LostRunView(at_ms=NOW - 41 * HOUR, position="TESTNET_VALIDATING", covered_ms=covered, orders=71, why=why)
 
 
 def a_rule(name: str, measured: str, op: str, threshold: str, verdict: str, explanation: str, unit: str = "") -> RuleView:

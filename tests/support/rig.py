@@ -331,6 +331,7 @@ async def rig(
     witnesses: Sequence[Path] = (),
     checkpoints: str = "",
     account: Callable[[str, AccountConfig], AccountConfig] = lambda _, config: config,
+    live_venue: Callable[[TestnetConfig], TestnetConfig] = lambda config: config,
 ) -> AsyncIterator[Rig]:
     """A deployment at MOCK with both venues up and the controller not started yet."""
     accounts = {
@@ -355,7 +356,7 @@ async def rig(
 
     async with (
         running_testnet(config("testnet"), market=recorded_market()) as testnet,
-        running_testnet(config("live"), market=recorded_market()) as live,
+        running_testnet(live_venue(config("live")), market=recorded_market()) as live,
     ):
         venues = {"testnet": testnet, "live": live}
         named = testnet_table(testnet.venue.identity)

@@ -37,6 +37,22 @@ class _Skipping(selectors.SelectSelector):
         return super().select(0)
 
 
+class VirtualTimeWithSockets(VirtualTimeLoop):
+    """Skips a wait only while no socket has anything to read. Server and client both run in it, without threads."""
+
+    def __init__(self) -> None:
+        asyncio.SelectorEventLoop.__init__(self, _SkippingWhileQuiet(self))
+        self.passed_s = 0.0
+
+
+class _SkippingWhileQuiet(_Skipping):
+    def select(self, timeout: float | None = None) -> Any:
+        ready = selectors.SelectSelector.select(self, 0)
+        if ready or timeout is None or timeout <= 0:
+            return ready
+        return super().select(timeout)
+
+
 class VirtualClock:
     """``exchange.ports.Clock`` on the time of the running ``VirtualTimeLoop``."""
 

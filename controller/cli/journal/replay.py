@@ -55,6 +55,7 @@ def replay_document(found: Replay) -> dict[str, Any]:
         "open_orders": [_order_document(order) for order in _open_orders(found)],
         "decisions": dict(found.decisions),
         "verdicts_judged_again": found.rejudged,
+        "statistics_computed_again": found.recomputed,
     }
 
 
@@ -79,6 +80,8 @@ def print_replay(found: Replay, decisions: Path | None) -> None:
         console.print("no open orders")
     counted = ", ".join(f"{number} {kind}" for kind, number in sorted(found.decisions.items()))
     console.print(f"decisions  {counted or 'none'}; {found.rejudged} verdicts judged again with the same result")
+    if found.recomputed:
+        console.print(f"statistics {found.recomputed} sets of figures computed again with the same result")
     if decisions is not None:
         console.print(f"written to {decisions}")
     console.print(f"state      {state.fingerprint()}")

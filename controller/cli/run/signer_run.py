@@ -17,14 +17,14 @@ from controller.signer.protocol import VENUES
 from controller.signer.service import Account, LiveAuthority, SignerService
 from exchange.errors import ConfigError
 from exchange.mexc.signer import SignerLimits
-from exchange.ports import VenueName
+from exchange.ports import Clock, VenueName
 from policies.eur import NO_RATES, highest
 from policies.schema import Policy
 
 MEMORY_FILE = "signer.json"
 
 
-def open_service(directory: Path) -> SignerService:
+def open_service(directory: Path, clock: Clock | None = None) -> SignerService:
     """Read the settings, the policy, the roster and the secrets of a deployment.
 
     Raises:
@@ -43,7 +43,7 @@ def open_service(directory: Path) -> SignerService:
         live = _live(directory, settings, chosen, policy) if name is VenueName.LIVE else None
         secret = read_exchange_secret(directory, settings, name)
         accounts.append(Account(venue.api_key, secret, limits, chosen.orders_per_second, live))
-    return SignerService(accounts, SystemClock())
+    return SignerService(accounts, SystemClock() if clock is None else clock)
 
 
 def _live(directory: Path, settings: Settings, chosen: SignerSettings, policy: Policy) -> LiveAuthority:

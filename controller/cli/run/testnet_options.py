@@ -20,12 +20,10 @@ from exchange.matching.symbols import DEFAULT_RULES, rules_for, rules_like
 from exchange.model import Millis, SymbolRules
 from exchange.tape import read, read_header
 from exchange.testnet.access.auth import DEFAULT_PERMISSIONS, Permission
-from exchange.testnet.conditions.latency import DEFAULT_QUANTILES, NO_LATENCY
+from exchange.testnet.conditions.latency import quantiles_of
 from exchange.testnet.conditions.listings import SymbolName
 from exchange.testnet.config import AccountConfig, TestnetConfig
 from exchange.wire.profile import KycLevel
-
-_LONGEST_NUMBER = 6
 
 
 class Feed(StrEnum):
@@ -214,20 +212,11 @@ def model(text: str) -> FillModel:
 
 
 def latency(text: str, option: str) -> tuple[int, ...]:
-    """Quantiles in ms: ``assumed``, one number for every request, or several that ascend; 0 means no delay."""
-    if text == "assumed":
-        return DEFAULT_QUANTILES
-    parts = text.split(",")
-    numbers = tuple(int(part) for part in parts if part.isascii() and part.isdigit() and len(part) <= _LONGEST_NUMBER)
-    if len(numbers) != len(parts) or list(numbers) != sorted(numbers):
-        raise UsageError(
-            f"{option}: {text!r} is not a latency",
-            code="latency-unusable",
-            remedy="Use 'assumed', one number of ms, or ascending quantiles as in 8,14,22,45,180; 0 means no delay.",
-        )
-    if not any(numbers):
-        return NO_LATENCY
-    return numbers * 2 if len(numbers) == 1 else numbers
+    """Quantiles in ms, as ``quantiles_of`` reads them. Raises ``UsageError`` naming the option."""
+    try:
+        return quantiles_of(text)
+    except ConfigError as error:
+        raise UsageError(f"{option}: {error.message}", code=error.code, remedy=error.remedy) from None
 
 
 def feed(name: str | None, tape: Path | None, speed: Decimal) -> Feed:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor
 from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from random import SystemRandom
+from random import Random, SystemRandom
 
 from controller.core.effects import Alert, AlertKind
 from controller.runtime.loop.clock import SystemClock
@@ -25,6 +27,7 @@ from controller.watchdog.log import WatchdogLog
 from controller.watchdog.process import Charge, Watchdog
 from exchange.errors import ConfigError
 from exchange.mexc.connect import VenueHost, open_venue
+from exchange.mexc.network import TCP, Network
 from exchange.mexc.ratelimit import LockOut
 from exchange.mexc.signer import LocalSigner, SignerLimits
 from exchange.ports import Clock, Venue, VenueName
@@ -49,7 +52,7 @@ async def serve(directory: Path, announce: Callable[[str, int], None], *, attach
             code="no-watchdog",
             remedy="Add a [watchdog] table with enabled = true.",
         )
-    secrets = {name: _key(directory, settings, name) for name in settings.watchdog.venues}
+    secrets = keys_of(directory, settings)
     token = read_secret(directory, settings.watchdog.token_file) if settings.watchdog.token_file else ""
     for secret in (*(secret for _, secret in secrets.values()), token):
         redactor.register(secret)
@@ -58,21 +61,49 @@ async def serve(directory: Path, announce: Callable[[str, int], None], *, attach
     try:
         async with AsyncExitStack() as stack:
             tell = await _alerts(settings, clock, redactor, stack)
-            log = WatchdogLog(data, settings.controller_id, clock.now())
-            stack.callback(log.close)
-            venues = {name: _venue(settings, name, *key, clock, tell, stack) for name, key in secrets.items()}
-            terms = Terms(
-                settings.watchdog.lease_s * SECOND,
-                settings.watchdog.idle_s * SECOND,
-                attached,
-                simulated=settings.environment is not Environment.PRODUCTION,
-            )
-            watchdog = Watchdog(Charge(settings.controller_id, terms, venues, token), log, clock, tell)
+            watchdog = open_watchdog(settings, Means(data, secrets, token, clock, attached=attached), tell, stack)
             with _stopping(watchdog.stop):
                 lease_s = settings.watchdog.lease_s
                 await watchdog.run(settings.watchdog.where(data), lambda address: announce(address, lease_s))
     finally:
         logs.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What a watchdog works with: its folder, its key and secret for each venue, and what it takes from its process."""
+
+    data: Path
+    secrets: Mapping[VenueName, tuple[str, str]]
+    token: str
+    clock: Clock
+    network: Network = TCP
+    rng: Random = field(default_factory=SystemRandom)
+    worker: Executor | None = None
+    attached: bool = False
+
+
+def open_watchdog(settings: Settings, means: Means, tell: Callable[[str, str], None], stack: AsyncExitStack) -> Watchdog:
+    """The watchdog of a deployment. ``tell`` gets its alerts; ``stack`` closes what it opens.
+
+    Raises:
+        Refused: another watchdog runs for this deployment on this host.
+    """
+    log = WatchdogLog(means.data, settings.controller_id, means.clock.now(), means.worker)
+    stack.callback(log.close)
+    venues = {name: _venue(settings, name, means, tell, stack) for name in means.secrets}
+    terms = Terms(
+        settings.watchdog.lease_s * SECOND,
+        settings.watchdog.idle_s * SECOND,
+        means.attached,
+        simulated=settings.environment is not Environment.PRODUCTION,
+    )
+    return Watchdog(Charge(settings.controller_id, terms, venues, means.token), log, means.clock, tell)
+
+
+def keys_of(directory: Path, settings: Settings) -> Mapping[VenueName, tuple[str, str]]:
+    """The watchdog's key and secret for each of its venues. Raises ``ConfigError``."""
+    return {name: _key(directory, settings, name) for name in settings.watchdog.venues}
 
 
 def _key(directory: Path, settings: Settings, name: VenueName) -> tuple[str, str]:
@@ -83,19 +114,11 @@ def _key(directory: Path, settings: Settings, name: VenueName) -> tuple[str, str
     return venue.api_key, read_secret(directory, venue.secret_file)
 
 
-def _venue(
-    settings: Settings,
-    name: VenueName,
-    api_key: str,
-    secret: str,
-    clock: Clock,
-    tell: Callable[[str, str], None],
-    stack: AsyncExitStack,
-) -> Venue:
-    endpoint = endpoint_of(settings, name)
+def _venue(settings: Settings, name: VenueName, means: Means, tell: Callable[[str, str], None], stack: AsyncExitStack) -> Venue:
+    endpoint, clock = replace(endpoint_of(settings, name), network=means.network), means.clock
     host = VenueHost(endpoint, clock, on_lockout=partial(_tell_lockout, tell, name))
     stack.push_async_callback(host.aclose)
-    return open_venue(name, endpoint, LocalSigner(api_key, secret, _NOTHING), clock, SystemRandom(), host=host)
+    return open_venue(name, endpoint, LocalSigner(*means.secrets[name], _NOTHING), clock, means.rng, host=host)
 
 
 def _tell_lockout(tell: Callable[[str, str], None], name: VenueName, lockout: LockOut) -> None:

@@ -11,24 +11,26 @@ from rich.text import Text
 from controller.cli.shared.output import styled, table
 from controller.console.schema import GateView, RuleView
 
-_UNITS = {"": "", "count": "", "ratio": "", "eur": " EUR"}
-_SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<", "eq": "=", ">=": "≥", "<=": "≤", "==": "="}
-
 
 def gate_table(gate: GateView) -> Table:
     """One gate as a table of rule, measured value, threshold and verdict."""
     title = Text.assemble("gate ", (gate.gate, "bold"), f"  {gate.from_position} → {gate.to_position}  ", styled(gate.verdict))
     title.append_text(_attestation(gate.attestation))
-    result = table(
-        ("rule", "measured", "threshold", "verdict"), (_row(rule) for rule in gate.rules), right=("measured", "threshold")
-    )
+    rows = ((*_row(rule), _outlook(rule)) for rule in gate.rules)
+    result = table(("rule", "measured", "threshold", "verdict", "what is missing"), rows, right=("measured", "threshold"))
     result.title = title
     return result
 
 
 def rule_lines(gate: GateView) -> list[Text]:
-    """What each rule that does not pass asks for."""
-    return [Text(f"  {rule.id}: {rule.explanation}") for rule in gate.rules if rule.verdict != "PASS"]
+    """Why rules fail that need more than time, what is left of what the policy declares, and whether the run can pass."""
+    failing = [rule for rule in gate.rules if rule.verdict == "FAIL" and rule.chance in {"", "open"}]
+    lines = [Text(f"  {line}") for line in (*(f"{rule.id}: {rule.explanation}" for rule in failing), *gate.declared)]
+    return [*lines, *((Text(gate.hopeless, "bold red"),) if gate.hopeless else ())]
+
+
+def _outlook(rule: RuleView) -> Text:
+    return Text(rule.words[2], {"lost": "bold red", "coming": ""}.get(rule.chance, "yellow"))
 
 
 def no_gate(position: str) -> str:
@@ -49,9 +51,8 @@ def landing_lines(gate: GateView) -> list[Text]:
 
 
 def _row(rule: RuleView) -> tuple[object, ...]:
-    unit = _UNITS.get(rule.unit, f" {rule.unit}")
-    measured = f"{rule.measured}{unit}" if rule.measured else "–"
-    return rule.id, measured, f"{_SIGNS.get(rule.op, rule.op)} {rule.threshold}{unit}", styled(rule.verdict)
+    measured, threshold, _ = rule.words
+    return rule.id, measured or "–", threshold, styled(rule.verdict)
 
 
 def progress(gate: GateView) -> tuple[int, int]:

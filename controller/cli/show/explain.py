@@ -24,18 +24,25 @@ def explain(
             "`gate`, `halt`, `drill`, `proposal`, `testnet` or `refusal`."
         ),
     ],
-    name: Annotated[str, typer.Argument(help="The id after `refusal`: `explain refusal ID`. Without it: the last refusal.")] = "",
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="After `refusal`: its id; without it, the last refusal. After `gate`: a gate, or a rule of the next one; "
+            "without it, every rule of the next gate."
+        ),
+    ] = "",
     directory: DirectoryOption = HERE,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Explain a decision from the journal: the measured values, the thresholds and what would change the decision."""
     from controller.cli.shared.output import print_json, stdout
     from controller.cli.show.explanations import explain_subject
+    from controller.cli.show.rule_explained import explain_rule, is_rule
     from exchange.errors import UsageError
 
     if name and subject not in _WORDS:
         raise UsageError(f"{subject!r} takes no id", code="usage", remedy=f"Use one of {', '.join(_WORDS)}.")
-    found = explain_subject(directory, name or subject)
+    found = explain_rule(directory, name) if subject == "gate" and is_rule(name) else explain_subject(directory, name or subject)
     if output is Output.JSON:
         print_json(found.document)
         return

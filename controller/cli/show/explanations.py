@@ -6,7 +6,6 @@ import base64
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -19,6 +18,8 @@ from controller.cli.journal.view import entry_document, summary
 from controller.cli.shared.client import OperatorClient
 from controller.cli.shared.gates import gate_table, landing_lines, no_gate, result_table, rule_lines
 from controller.cli.shared.output import clock, micros, table
+from controller.cli.show.explanation import Explanation
+from controller.cli.show.rule_explained import wanted_line
 from controller.cli.show.ways_out_view import way_out_lines
 from controller.console.schema import GateView
 from controller.journal.chain import Entry
@@ -30,14 +31,6 @@ _COMMAND = re.compile(r"[0-9a-f]{32}")
 _ENTRY = re.compile(r"(?:A-)?([0-9]{1,15})")
 _PAYLOAD = re.compile(r'"payload"\s*:\s*"([A-Za-z0-9+/]*)')
 _ORDER_FIELDS = ("client_id", "bot_client_id")
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """One answer: ``document`` for programs, ``parts`` for people."""
-
-    document: Any
-    parts: tuple[RenderableType, ...]
 
 
 def explain_subject(directory: Path, subject: str) -> Explanation:
@@ -153,6 +146,8 @@ def _judged_now(found: Sequence[GateView]) -> Explanation:
     parts: list[RenderableType] = []
     for gate in found:
         parts += [gate_table(gate), *rule_lines(gate)]
+        if wanted := [wanted_line(rule) for rule in gate.rules if rule.verdict != "PASS"]:
+            parts += [Text("What would make it pass:", "bold"), *wanted]
         if lines := landing_lines(gate):
             parts += [Text("Where it leads, as seen now:", "bold"), *lines]
     document = {

@@ -1,63 +1,83 @@
-"""``gatehouse report`` writes the evidence of a step up; ``gatehouse verify`` checks it offline (architecture.md §6)."""
+"""``gatehouse report`` writes what a run did and proved; ``gatehouse verify`` checks it offline (ops/docs/report.md)."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from controller.cli.shared.output import HERE, DirectoryOption, Output, OutputOption
 
+if TYPE_CHECKING:
+    from controller.report.collect import Signed
+    from controller.report.sealed import Sealed
+
 
 def register(app: typer.Typer) -> None:
     """Add the verbs of this file."""
     app.command()(report)
-    app.command()(verify)
 
 
 def report(
     command: Annotated[
-        str | None, typer.Option("--command", help="An applied command's id; by default the last one that passed a gate.")
+        str | None, typer.Option("--command", help="Report the run that this applied command was judged by, with its evidence.")
     ] = None,
+    upto: Annotated[int | None, typer.Option(min=1, metavar="SEQ", help="Report the journal as it was at this entry.")] = None,
     directory: DirectoryOption = HERE,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Write the evidence of an applied command as one HTML page and one canonical JSON bundle."""
+    """Write a report of the present run as one HTML page and one JSON document. It needs no running controller."""
+    from controller.cli.journal.files import opened, progressing
     from controller.cli.shared.output import print_json, stdout
-    from controller.cli.show.evidence_bundle import canonical_bundle, collect
-    from controller.cli.show.evidence_page import render
+    from controller.report.reading import report_of
     from controller.settings.deployment import load_settings
+    from exchange.errors import UsageError
 
-    case = collect(directory, command)
-    folder = directory / load_settings(directory).data / "reports"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    stem = f"{case.entry.seq:06d}-{case.verb}"
-    page, bundle = folder / f"{stem}.html", folder / f"{stem}.json"
-    bundle.write_bytes(canonical_bundle(case))
-    page.write_text(render(case), encoding="utf-8")
+    if command is not None and upto is not None:
+        raise UsageError("a command names its entry itself", code="usage", remedy="Pass --command or --upto, not both.")
+    with opened(directory) as reader, progressing("reading the journal", upto or reader.head.seq) as step:
+        sealed, signed = report_of(map(step, reader.read()), reader.controller_id, command_id=command or "", upto=upto)
+    written = _write(directory / load_settings(directory).data / "reports", sealed, signed)
+    verdict = sealed.document["verdict"]
     if output is Output.JSON:
-        print_json({"page": str(page), "bundle": str(bundle), "command_id": case.command_id})
+        print_json(
+            {
+                **{name: str(path) for name, path in written.items()},
+                "digest": sealed.digest,
+                "verdict": verdict,
+                "command_id": command or "",
+            }
+        )
         return
     console = stdout()
-    console.print(f"report  {page}")
-    console.print(f"bundle  {bundle}  (check it on any machine with `gatehouse verify {bundle}`)")
+    console.print(f"{verdict['word']}  {verdict['sentence']}", markup=False)
+    for name, path in written.items():
+        console.print(f"{name:<8}{path}", markup=False)
+    console.print(f"digest  {sealed.digest}")
 
 
-def verify(
-    bundle: Annotated[Path, typer.Argument(help="A bundle that `report` wrote.")], output: OutputOption = Output.TABLE
-) -> None:
-    """Verify a bundle offline: the entry's hash, the signatures and the gate's verdict."""
-    from controller.cli.shared.gates import result_table
-    from controller.cli.shared.output import print_json, stdout
-    from controller.cli.show.evidence_bundle import verify_bundle
+def _write(folder: Path, sealed: Sealed, signed: Signed | None) -> dict[str, Path]:
+    """Write the page, the document and, for a command, the evidence bundle. Raises ``UsageError`` (``report-not-written``)."""
+    from controller.journal.files import write_atomically
+    from controller.report.offline.bundle import bundle_of
+    from controller.report.page import render
+    from exchange.errors import UsageError
 
-    found = verify_bundle(bundle)
-    if output is Output.JSON:
-        print_json({"ok": True, "entry": found.seq, "persons": list(found.persons), "result": found.result})
-        return
-    console = stdout()
-    console.print(result_table(found.result))
-    console.print(
-        f"[bold green]verified[/] entry {found.seq}, signed by {', '.join(found.persons)}, the gate's verdict is the same"
-    )
+    about = sealed.document["about"]
+    kind = signed.accepted.verb.value if signed is not None else "run"
+    stem = f"{about['entries']:06d}-{kind}"
+    files = {"page": (folder / f"{stem}.html", render(sealed).encode()), "report": (folder / f"{stem}.json", sealed.data)}
+    if signed is not None:
+        files["bundle"] = folder / f"{stem}.bundle.json", bundle_of(sealed.document["command"])
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for path, data in files.values():
+            write_atomically(path, data)
+    except OSError as error:
+        raise UsageError(
+            f"the report cannot be written to {folder}: {error.strerror}",
+            code="report-not-written",
+            remedy="Free space on the disk, or make the folder writable for this user.",
+        ) from error
+    return {name: path for name, (path, _) in files.items()}

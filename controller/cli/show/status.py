@@ -10,6 +10,8 @@ import typer
 from controller.cli.shared.output import HERE, DirectoryOption, Output, OutputOption
 
 LimitOption = Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many to show, newest first.")]
+WatchOption = Annotated[bool, typer.Option("--watch", "-w", help="Refresh until Ctrl-C.")]
+IntervalOption = Annotated[float, typer.Option(min=0.2, max=60, help="Seconds between refreshes with --watch.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -21,8 +23,8 @@ def register(app: typer.Typer) -> None:
 def status(
     directory: DirectoryOption = HERE,
     output: OutputOption = Output.TABLE,
-    watch: Annotated[bool, typer.Option("--watch", "-w", help="Refresh until Ctrl-C.")] = False,
-    interval: Annotated[float, typer.Option(min=0.2, max=60, help="Seconds between refreshes with --watch.")] = 1.0,
+    watch: WatchOption = False,
+    interval: IntervalOption = 1.0,
 ) -> None:
     """Show stage, exposure, coverage and the possible next steps."""
     from rich.live import Live
@@ -48,24 +50,34 @@ def status(
                 live.update(status_panel(client.status(), directory), refresh=True)
 
 
-def gates(directory: DirectoryOption = HERE, output: OutputOption = Output.TABLE) -> None:
-    """Show the gates of the next steps up, rule by rule, evaluated now."""
+def gates(
+    directory: DirectoryOption = HERE,
+    output: OutputOption = Output.TABLE,
+    watch: WatchOption = False,
+    interval: IntervalOption = 2.0,
+) -> None:
+    """Show the gates of the next steps up, rule by rule: what is measured, what is missing, and by when at the present pace."""
+    from rich.live import Live
+
     from controller.cli.shared.client import OperatorClient
-    from controller.cli.shared.gates import gate_table, landing_lines, no_gate, rule_lines
     from controller.cli.shared.output import print_json, stdout
+    from controller.cli.show.gates_view import gates_page
 
     with OperatorClient(directory) as client:
-        found, position = client.gates(), client.status().position
-    if output is Output.JSON:
-        print_json(found)
-        return
-    console = stdout()
-    for gate in found:
-        console.print(gate_table(gate))
-        for line in (*rule_lines(gate), *landing_lines(gate)):
-            console.print(line)
-    if not found:
-        console.print(no_gate(position))
+        if output is Output.JSON:
+            print_json(client.gates())
+            while watch:
+                time.sleep(interval)
+                print_json(client.gates())
+            return
+        console = stdout()
+        if not watch or not console.is_terminal:
+            console.print(gates_page(client.gates(), client.status()))
+            return
+        with Live(gates_page(client.gates(), client.status()), console=console, auto_refresh=False) as live:
+            while True:
+                time.sleep(interval)
+                live.update(gates_page(client.gates(), client.status()), refresh=True)
 
 
 def orders(directory: DirectoryOption = HERE, output: OutputOption = Output.TABLE, limit: LimitOption = 20) -> None:

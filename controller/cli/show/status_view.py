@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from controller.cli.show.alerts_view import alert_rows
 from controller.cli.show.bot_keys_view import bot_key_rows
 from controller.cli.show.drill_view import drill_rows
 from controller.cli.show.ways_out_view import way_out_lines
+from controller.console.run_view import StreamView
 from controller.console.schema import DocumentView, HoldingsView, StatusView
 from controller.console.watchdog_view import NONE
 from policies.numbers import text as plain
@@ -115,17 +117,29 @@ def _evidence(view: StatusView) -> list[tuple[str, Text | Table | str]]:
     """How much time counts as evidence, why none does now, and whether the testnet vouches for it."""
     rows: list[tuple[str, Text | Table | str]] = []
     if (coverage := view.coverage) is not None:
-        text = f"{duration(coverage.covered_ms)} of {duration(coverage.target_ms)}, longest gap {duration(coverage.longest_gap_ms)}"
+        rows.append(
+            ("run", _bar(Decimal(min(coverage.covered_ms, coverage.target_ms)), Decimal(coverage.target_ms), "", numbers=False))
+        )
+        rows.append(("", coverage.line))
+        if coverage.hopeless:
+            rows.append(("", Text(coverage.hopeless, "bold red")))
         if coverage.attested_ms is not None:
-            text += f", attested {duration(coverage.attested_ms)}"
-        rows.append(("covered", _bar(Decimal(coverage.covered_ms), Decimal(coverage.target_ms), text, numbers=False)))
+            rows.append(("", f"attested {duration(coverage.attested_ms)} of {duration(coverage.covered_ms)} covered"))
         if coverage.paused_since_ms is not None:
             since = duration(max(0, view.now_ms - coverage.paused_since_ms))
             rows.append(("paused", Text(f"for {since} no time counts: {coverage.paused_because}", "yellow")))
+    if coverage is not None and coverage.lost_run is not None:
+        rows.append(("started over", Text(coverage.lost_run.line, "bold yellow")))
+    if coverage is not None and coverage.streams:
+        rows.append(("streams", _streams(coverage.streams)))
     if view.testnet is not None:
         doubtful = not view.testnet.attested or bool(view.testnet.why)
         rows.append(("testnet", Text(view.testnet.line, "bold yellow" if doubtful else "")))
     return rows
+
+
+def _streams(streams: Sequence[StreamView]) -> Text:
+    return Text("\n").join(Text(one.line, "yellow" if one.down_ms is not None else "") for one in streams)
 
 
 def _waiting(view: StatusView) -> list[tuple[str, Text | Table | str]]:

@@ -106,7 +106,7 @@ function showFigures(s) {
   put("cap_used", String(Math.floor(used / 10)));
   put("covered", s.coverage ? w.duration(s.coverage.covered_ms) : w.ABSENT);
   put("target", s.coverage ? w.duration(s.coverage.target_ms) : w.ABSENT);
-  put("longest_gap", s.coverage ? w.duration(s.coverage.longest_gap_ms) : w.ABSENT);
+  put("run_short", s.coverage ? s.coverage.short : "no run");
   put("paused", s.coverage?.paused_because ? ` · paused: ${s.coverage.paused_because}` : "");
   put("testnet", s.testnet ? `testnet ${s.testnet.line}` : "");
   byId("coverage-bar").max = s.coverage ? s.coverage.target_ms : 1;
@@ -125,6 +125,24 @@ function showCounts(s) {
   for (const name of ["working_orders", "unknown_orders", "step", "seq", "epoch"]) put(name, String(s[name]));
   for (const name of ["denied", "fills", "commands", "refusals", "breaches"]) put(name, String(s.counters[name]));
   put("head", w.shortDigest(s.head));
+}
+
+function showRun(s) {
+  const streams = s.coverage ? s.coverage.streams : [];
+  byId("streams-panel").hidden = !s.coverage;
+  put("run_line", s.coverage ? s.coverage.line : "");
+  byId("streams").replaceChildren(
+    ...streams.map((stream) => {
+      const item = document.createElement("li");
+      item.className = stream.down_ms === null ? "" : "warn";
+      item.textContent = stream.line;
+      return item;
+    }),
+  );
+  byId("hopeless").hidden = !s.coverage?.hopeless;
+  put("hopeless", s.coverage?.hopeless ?? "");
+  byId("lost-run").hidden = !s.coverage?.lost_run;
+  put("lost_run", s.coverage?.lost_run ? s.coverage.lost_run.line : "");
 }
 
 export function showStatus(s) {
@@ -151,6 +169,7 @@ export function showStatus(s) {
   showWaysOut(s);
   showStanding(s);
   showFigures(s);
+  showRun(s);
   showCounts(s);
   put("flatten", s.flatten ? s.flatten.line : "Nothing was flattened yet.");
   showAlerts(s.oversight, put);

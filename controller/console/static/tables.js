@@ -1,6 +1,6 @@
 // Shows gates, orders and journal entries. Text is only ever set as text nodes, so that a bot's or venue's text is never markup.
 
-import { amount, clock, mark, relation, shortDigest, ABSENT } from "./wording.js";
+import { amount, clock, mark, shortDigest, ABSENT } from "./wording.js";
 
 function make(tag, { text, className, attributes } = {}, children = []) {
   const element = document.createElement(tag);
@@ -16,14 +16,14 @@ const word = (value) => value.replace(/[^A-Za-z_]/g, "");
 const verdict = (value) => make("span", { text: `${mark(value)} ${value}`, className: `verdict ${word(value)}` });
 
 function gateCard(gate) {
-  const head = ["verdict", "rule", "measured", "needed", "why"].map((text, i) =>
+  const head = ["verdict", "rule", "measured", "needed", "what is missing"].map((text, i) =>
     make("th", { text, className: i === 2 || i === 3 ? "num" : "", attributes: { scope: "col" } }));
   const rows = gate.rules.map((rule) => make("tr", {}, [
     make("td", {}, [verdict(rule.verdict)]),
     make("th", { text: rule.id, attributes: { scope: "row" } }),
-    cell(rule.measured || ABSENT, "num"),
-    cell(`${relation(rule.op)} ${rule.threshold} ${rule.unit}`, "num"),
-    cell(rule.explanation, "why"),
+    cell(rule.words[0] || ABSENT, "num"),
+    cell(rule.words[1], "num"),
+    make("td", { text: rule.words[2], className: rule.chance === "lost" ? "why lost" : "why", attributes: { title: rule.explanation } }),
   ]));
   const evidence = gate.attestation ? `, ${gate.attestation} evidence` : "";
   const move = `${gate.verb}: ${gate.from_position} → ${gate.to_position}${evidence}`;

@@ -44,9 +44,6 @@ export function microseconds(value) {
 const MARKS = { PASS: "✔", FAIL: "✖", INCONCLUSIVE: "◐", NO_DATA: "∅", STALE: "◷", INVALID: "⚠", ERROR: "⚠" };
 export const mark = (verdict) => MARKS[verdict] ?? "⚠";
 
-const RELATIONS = { ">=": "≥", "<=": "≤", "==": "=", "!=": "≠" };
-export const relation = (op) => RELATIONS[op] ?? op;
-
 /** How much of the whole is used, 0 to 1000; 1000 when it is not known. */
 export function perMille(part, whole) {
   if (part === null) return 1000;

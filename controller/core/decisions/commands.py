@@ -15,7 +15,7 @@ from controller.authority.command import Command, VerifiedCommand
 from controller.authority.verify import verify
 from controller.core import events as e
 from controller.core.causes import Cause
-from controller.core.decisions import documents, drills, evidence, flatten, governance, guards, landing, moves, witnessed
+from controller.core.decisions import declared, documents, drills, evidence, flatten, governance, guards, landing, moves, witnessed
 from controller.core.decisions.binding import check_authorised, check_bound, check_unspent, unauthorised
 from controller.core.decisions.draft import CommandReply, Draft, SealReply
 from controller.core.decisions.governance import Change
@@ -136,12 +136,14 @@ def proposal_asked(draft: Draft, request: ProposalAsked) -> SealReply:
     if bundle is None:
         return SealReply("", evidence.result_text(result))
     if not request.seal:
+        declared.check_look(state, policy, result)
         return SealReply(result.evidence_digest, evidence.result_text(result), evidence.text(bundle) if result.passed else "")
     _seal(draft, bundle, result)
     return SealReply(result.evidence_digest, evidence.result_text(result))
 
 
 def _seal(draft: Draft, bundle: Evidence, result: GateResult) -> None:
+    declared.check_look(draft.after, _policy(draft.after), result)
     draft.emit(
         e.EvidenceSealed(
             gate=bundle.gate.value,
@@ -149,6 +151,7 @@ def _seal(draft: Draft, bundle: Evidence, result: GateResult) -> None:
             digest=result.evidence_digest,
             verdict=result.verdict.value,
             expires_at=bundle.expires_at_ms,
+            look=declared.is_look(result),
         )
     )
 
@@ -209,6 +212,8 @@ def _judge(draft: Draft, verified: VerifiedCommand, seen: Tick | None, *, anchor
 
 def _check_move(state: State, policy: Policy, verb: Verb, target: Position, now: Millis) -> None:
     move(state.position, verb, target, halt=state.halt, steps=step_count(policy))
+    guards.check_validation(state, verb)
+    declared.check_variant(state, policy, verb, target)
     if verb in {Verb.ADVANCE, Verb.RAMP, Verb.RESUME}:
         documents.check_release_settled(state)
         witnessed.check(state, target)

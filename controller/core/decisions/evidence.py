@@ -8,17 +8,22 @@ from controller.version import VERSION
 from exchange.errors import Refused
 from exchange.model import Millis
 from gates import evidence as bundles
+from gates.computed import Run, counted, statistics
 from gates.drills import GreenDrill, drill_metrics
 from gates.engine import GateResult, evaluate, result_bytes
-from gates.evidence import Evidence
-from gates.measure import Tally
+from gates.evidence import Evidence, Subject
+from gates.live import parity_metrics, shadow_metrics
+from gates.measure import Tally, attestation_of
 from gates.metric import Metric
 from gates.registry import gate_for
 from policies.authority import Verb
+from policies.drills import DRILLS
 from policies.ramp import next_step
 from policies.rules import GateName
 from policies.schema import Policy
 from policies.stage import RISK_ORDER, Environment, Stage
+
+_ASKS_THE_VENUE = frozenset({GateName.VALIDATION, GateName.LIVE_READY})
 
 
 def gather(state: State, policy: Policy, gate: GateName) -> Evidence | None:
@@ -34,7 +39,23 @@ def gather(state: State, policy: Policy, gate: GateName) -> Evidence | None:
         gatehouse_version=VERSION,
     )
     more = _drills(state, state.tally, subject.environment) if gate is GateName.LIVE_READY else ()
-    return bundles.bundle(gate, subject, state.tally, policy, state.seq, more)
+    if gate in _ASKS_THE_VENUE:
+        more += parity_metrics(state.order_tests, state.tally, subject.environment)
+    if gate is GateName.RAMP_STEP:
+        more += shadow_metrics(state.shadow, state.tally, subject.environment)
+    return bundles.bundle(gate, subject, state.tally, policy, state.seq, (*more, *_computed(state, state.tally, subject)))
+
+
+def _computed(state: State, tally: Tally, subject: Subject) -> tuple[Metric, ...]:
+    """What is no tally: the drills inside the run, what was declared, and the statistics, if there are any of this run."""
+    run = Run(tally, subject.environment, attestation_of(tally, subject.stage))
+    asked_for = {kind for kind, spec in DRILLS.items() if spec.metric is not None}
+    passed = sum(1 for kind, one in state.drills.items() if kind in asked_for and one.green and one.at >= tally.started_at)
+    found = counted(run, drills=passed, variants=len(state.variants))
+    measured = state.measured
+    if measured is None or measured.run_started_at != tally.series.started_at:
+        return found
+    return (*found, *statistics(run, measured.figures, measured.as_of, measured.error))
 
 
 def _drills(state: State, tally: Tally, environment: Environment) -> tuple[Metric, ...]:

@@ -24,7 +24,7 @@ from controller.core.state import Ledger, State, venue_of
 from exchange.errors import Refused
 from exchange.model import Millis, Quote, SymbolRules
 from exchange.ports import VenueName
-from policies.authority import Verb
+from policies.authority import MOVES_UP, Verb
 from policies.guards import Breach, GuardMeasurements, GuardName, Level, Measured, Placements, breached_guards, reducing_after
 from policies.response import (
     DAY_MS,
@@ -159,7 +159,7 @@ def _demotes_at_once(state: State) -> bool:
 
 def _demotion_target(draft: Draft) -> Position:
     here = draft.after.position
-    again = any(draft.now - at < DEMOTION_MEMORY_MS for at in draft.after.demoted_at)
+    again = bool(draft.after.revoked) or any(draft.now - at < DEMOTION_MEMORY_MS for at in draft.after.demoted_at)
     stage, step = demotion_target(here.stage, here.step, again=again)
     return Position(stage, step)
 
@@ -180,6 +180,20 @@ def is_empty(state: State, policy: Policy, venue: VenueName, quotes: Mapping[str
 
 
 # A move up
+
+
+def check_validation(state: State, verb: Verb) -> None:
+    """Refuse every move up of a validation that is revoked (``controller.core.decisions.shadow``). No signature lifts it.
+
+    Raises:
+        Refused: ``validation-revoked``.
+    """
+    if state.revoked and verb in MOVES_UP:
+        raise Refused(
+            f"the validation is revoked: {state.revoked}",
+            code="validation-revoked",
+            remedy="The deployment steps down to TESTNET_VALIDATING by itself; validate again from there.",
+        )
 
 
 def check_move_up(state: State, command: Command) -> None:

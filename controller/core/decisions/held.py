@@ -232,6 +232,11 @@ def _judged_tally(tally: Tally) -> Tally:
         clock_samples=min(tally.clock_samples, 1),
         equity_samples=min(tally.equity_samples, 1),
         equity_last=_known(tally.equity_last),
+        collected=replace(tally.collected, mid=_known(tally.collected.mid)),
+        # They are read with the longest gap, and it is not judged here.
+        gap_why="",
+        longest_gap_why="",
+        longest_gap_at=Millis(0),
     )
 
 

@@ -14,7 +14,7 @@ from controller.core.effects import Alert, AlertKind, Cancel, CancelAll, Latch
 from controller.core.events import BreachDetected, CancelRequested, CommandVoided, Disarmed, StageChanged
 from controller.core.lifecycle import Position, move
 from controller.core.order_state import IN_FLIGHT, OrderState
-from controller.core.state import venue_of
+from controller.core.state import State, venue_of
 from exchange.ports import VenueName
 from policies.authority import Verb
 from policies.guards import Breach, GuardName
@@ -47,6 +47,7 @@ def go(draft: Draft, verb: Verb, target: Position, *, cause: Cause, reason: str,
             cause=cause,
             reason=reason,
             command_id=command_id,
+            lost_ms=0 if here.risk > old.risk else _lost_ms(state),
         )
     )
     venue = venue_of(here.stage)
@@ -62,6 +63,13 @@ def go(draft: Draft, verb: Verb, target: Position, *, cause: Cause, reason: str,
         draft.do(CancelAll(name, symbols(draft), because=f"{old} → {here}: {reason}"))
     kind = AlertKind.HALTED if here.stage is Stage.HALTED else AlertKind.STAGE
     draft.do(Alert(kind, f"{old} → {here}", f"{cause}: {reason}"))
+
+
+def _lost_ms(state: State) -> int:
+    """The covered time of the run that a move ends, or of the one that ended a moment ago with the cause of the move."""
+    covered = state.tally.covered_ms if state.tally is not None else 0
+    lost = state.lost_run
+    return covered or (lost.covered_ms if lost is not None and lost.at == state.at else 0)
 
 
 def halt(draft: Draft, *, cause: Cause, reason: str, command_id: str = "") -> None:

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from controller.core import events as e
-from controller.core.decisions import absence, attestation, bot_liveness, closed_symbols, commands, drills, flatten, guards, rates
+from controller.core.decisions import (
+    absence,
+    attestation,
+    bot_liveness,
+    closed_symbols,
+    commands,
+    drills,
+    flatten,
+    guards,
+    rates,
+    streams,
+)
 from controller.core.decisions.account import equity_eur, exposure
 from controller.core.decisions.draft import Draft
 from controller.core.decisions.sweeps import arm_when_reconciled
@@ -14,9 +23,9 @@ from controller.core.inputs import Market, Tick
 from controller.core.state import State, market_of
 from exchange.model import Millis, OrderStatus
 from exchange.ports import VenueName
+from exchange.stream_life import market_stream
 from policies.exposure import Exposure, MissingInput, at_rate
 from policies.schema import Policy
-from policies.silence import Heard
 
 SAMPLE_EVERY_MS = 1000
 
@@ -33,6 +42,7 @@ def tick(draft: Draft, input_: Tick) -> None:
         market = input_.markets.get(market_of(venue))
         if market is not None:
             _sample(draft, policy, venue, market, input_)
+        streams.observe(draft, venue, input_)
         guards.judge_guards(draft, policy, venue, market, input_)
     rates.watch(draft)
     if policy is not None:
@@ -55,7 +65,7 @@ def _sample(draft: Draft, policy: Policy, venue: VenueName, market: Market, inpu
         return
     worst = exposure(state, policy, venue, market.quotes, market.rules, now)
     judged = attestation.judge(state, policy, input_, now) if venue in attestation.SIMULATED else None
-    why = _uncovered(state, policy, venue, market, input_.bots, now)
+    why = _uncovered(state, policy, venue, market, input_, now)
     if judged is not None and attestation.needs_attestation(policy, venue):
         why = why or attestation.refusal(judged)
     first = market.quotes.get(policy.symbols[0])
@@ -79,12 +89,12 @@ def _sample(draft: Draft, policy: Policy, venue: VenueName, market: Market, inpu
     )
 
 
-def _uncovered(state: State, policy: Policy, venue: VenueName, market: Market, bots: Mapping[str, Heard], now: Millis) -> str:
+def _uncovered(state: State, policy: Policy, venue: VenueName, market: Market, input_: Tick, now: Millis) -> str:
     limit = policy.limits.quote_max_age_ms
     for symbol in policy.symbols:
         quote = market.quotes.get(symbol)
         if quote is None:
-            return f"no valid order book for {symbol}"
+            return f"no valid order book for {symbol}{streams.trouble(input_, market_of(venue), market_stream(symbol))}"
         if now - quote.received_at > limit:
             return f"the quote for {symbol} is older than {limit} ms"
     if isinstance(missing := at_rate(policy, state.rates, now), MissingInput):
@@ -93,7 +103,7 @@ def _uncovered(state: State, policy: Policy, venue: VenueName, market: Market, b
         return state.not_armed_because or "not armed"
     if not state.ledger(venue).clean:
         return "reconciliation is not clean"
-    return _unseen(state) or drills.withholds_orders(state) or bot_liveness.why_not_all(state, policy, bots, now)
+    return _unseen(state) or drills.withholds_orders(state) or bot_liveness.why_not_all(state, policy, input_.bots, now)
 
 
 def _unseen(state: State) -> str:

@@ -13,20 +13,36 @@ from immutables import Map
 from controller.authority.roster import parse_roster_json
 from controller.core import events as e
 from controller.core.compact_map import CompactMap
-from controller.core.fold import alerts, bot_keys, budget, closed_symbols, drills, flatten, guards, orders, rates, steps
+from controller.core.fold import (
+    alerts,
+    bot_keys,
+    budget,
+    closed_symbols,
+    drills,
+    flatten,
+    guards,
+    lost_runs,
+    orders,
+    rates,
+    shadow,
+    steps,
+    streams,
+)
 from controller.core.inputs import Release
 from controller.core.lifecycle import Position
 from controller.core.order_state import OrderState
 from controller.core.our_books import OurBooks
-from controller.core.state import HaltFigures, Ledger, Pending, Proposal, Seal, SignedAuthority, State
+from controller.core.state import HaltFigures, Ledger, Measured, Pending, Proposal, Seal, SignedAuthority, State
 from exchange.model import DataSource, Millis, OrderStatus
 from exchange.ports import VenueName
 from exchange.wire.errors import ErrorCode
+from gates.computed import Statistic
 from gates.measure import Tally
 from policies import canonical
 from policies.authority import CHANGES_ROSTER, KEEPS_PENDING, MOVES_UP
 from policies.document import parse_journalled
 from policies.drills import DrillKind
+from policies.eur import lowest
 from policies.guards import ClockOffset
 from policies.ramp import cap_eur
 from policies.stage import Stage
@@ -38,7 +54,8 @@ MOCK = Position(Stage.MOCK)
 
 def apply(state: State, event: e.Event, at: Millis) -> State:
     """Return the state after one more journal entry. ``at`` is the entry's own time."""
-    return _APPLY[type(event)](replace(state, seq=state.seq + 1, at=at), event)
+    before = replace(state, seq=state.seq + 1, at=at)
+    return lost_runs.noted(before, _APPLY[type(event)](before, event), event)
 
 
 # Governance
@@ -128,6 +145,7 @@ def _started(state: State, event: e.ControllerStarted) -> State:
     if event.gatehouse_version != state.gatehouse_version:
         state = _void_evidence(_governed(state, gatehouse_version=event.gatehouse_version), "version of gatehouse")
         state = replace(state, tally=_new_tally(state, state.position))
+    state = streams.restarted(state)
     ledgers = {name: replace(ledger, reconciled_at=None, clean=False) for name, ledger in state.ledgers.items()}
     return replace(
         drills.restarted(guards.restarted(_end_mock(state))),
@@ -213,6 +231,8 @@ def _command_refused(state: State, event: e.CommandRefused) -> State:
 
 def _sealed(state: State, event: e.EvidenceSealed) -> State:
     seal = Seal(event.gate, event.evidence, Millis(event.expires_at))
+    if event.look and state.tally is not None:
+        state = replace(state, tally=state.tally.with_look())
     unexpired = {digest: other for digest, other in state.seals.items() if other.expires_at > state.at}
     return replace(state, seals=Map({**unexpired, event.digest: seal}))
 
@@ -220,7 +240,10 @@ def _sealed(state: State, event: e.EvidenceSealed) -> State:
 def _new_tally(state: State, here: Position) -> Tally | None:
     # A run starts as LIVE and not accelerated; a sample from a weaker source lowers that.
     cap = cap_eur(state.policy, here.stage, here.step) if state.policy else None
-    return None if cap is None else Tally.begin(DataSource.LIVE, at=state.at, cap_eur=cap, accelerated=False)
+    if state.policy is None or cap is None:
+        return None
+    rate = lowest(state.policy.eur_rate, state.rates)
+    return Tally.begin(DataSource.LIVE, at=state.at, cap_eur=cap, accelerated=False, quote_per_eur=rate)
 
 
 def _stage(state: State, event: e.StageChanged) -> State:
@@ -244,7 +267,9 @@ def _stage(state: State, event: e.StageChanged) -> State:
         seals=Map(),
         outcomes=(),
     )
-    moved = budget.budgeted(moved, event)
+    if here.stage is Stage.TESTNET_VALIDATING and state.release is not None and state.release.digest not in state.variants:
+        moved = replace(moved, variants=state.variants.set(state.release.digest, state.at))
+    moved = shadow.moved(budget.budgeted(moved, event))
     return moved if moved.watched is watched else replace(moved, watched_since=moved.at)
 
 
@@ -357,6 +382,7 @@ def _sampled(state: State, event: e.Sampled) -> State:
     practised = state.drill is not None and state.drill.kind is DrillKind.CLOCK
     if clock is not None and not practised:
         tally = tally.with_clock(clock, event.count)
+    uncovered = event.uncovered_reason or ("" if event.equity_eur is not None else "the account cannot be valued")
     tally = tally.with_sample(
         event.equity_eur,
         covered=event.covered,
@@ -366,9 +392,15 @@ def _sampled(state: State, event: e.Sampled) -> State:
         unknown_open=len(unknown),
         oldest_unknown_ms=max((at - since for since in unknown), default=0),
         count=event.count,
+        mid=None if event.bid is None or event.ask is None else (event.bid + event.ask) / 2,
+        why=uncovered,
     )
-    uncovered = event.uncovered_reason or ("" if event.equity_eur is not None else "the account cannot be valued")
     return replace(state, tally=tally, uncovered=uncovered)
+
+
+def _run_measured(state: State, event: e.RunMeasured) -> State:
+    figures = tuple(Statistic(one.name, one.value, one.samples, one.detail) for one in event.figures)
+    return replace(state, measured=Measured(Millis(event.run_started_at), Millis(event.as_of), figures, event.error))
 
 
 _APPLY: dict[type[e.Event], Callable[[State, Any], State]] = {
@@ -411,6 +443,7 @@ _APPLY: dict[type[e.Event], Callable[[State, Any], State]] = {
     e.Reconciled: _reconciled,
     e.AccountChecked: _account_checked,
     e.Sampled: _sampled,
+    e.RunMeasured: _run_measured,
     e.SymbolClosed: closed_symbols.closed,
     e.SymbolReopened: closed_symbols.reopened,
     e.EurRateRead: rates.rate_read,
@@ -433,4 +466,8 @@ _APPLY: dict[type[e.Event], Callable[[State, Any], State]] = {
     e.WatchdogLogAbsorbed: lambda state, event: drills.watchdog_fired(
         replace(state, watchdog_seq=event.seq, watchdog_head=event.hash), event
     ),
+    e.OrdersTested: shadow.tested,
+    e.ShadowCompared: shadow.compared,
+    e.ValidationRevoked: shadow.revoked,
+    e.StreamsObserved: streams.observed,
 }

@@ -32,7 +32,7 @@ def level(state: State, event: e.GuardLevelChanged) -> State:
     guard = GuardName(event.guard) if event.guard else None
     same = (guard, event.level) == (state.guard, state.guard_level)
     return replace(
-        state,
+        _counted(state, event),
         guard_level=event.level,
         guard_reason=event.reason,
         guard=guard,
@@ -41,6 +41,14 @@ def level(state: State, event: e.GuardLevelChanged) -> State:
         unseen=tuple(GuardName(name) for name in event.unseen),
         breach_window=window,
     )
+
+
+def _counted(state: State, event: e.GuardLevelChanged) -> State:
+    """Count a guard that reaches CANCEL_ALL for something that it measured. A drill breaches guards on purpose."""
+    reached = event.level == Level.CANCEL_ALL.name and state.guard_level != event.level
+    if not reached or event.guard in event.unseen or state.tally is None or state.drill is not None:
+        return state
+    return replace(state, tally=state.tally.with_soft_breach())
 
 
 def restarted(state: State) -> State:

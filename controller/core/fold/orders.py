@@ -13,11 +13,21 @@ from controller.core.fold.flatten import SELLER
 from controller.core.movements import KEPT, Movement, changes, may_be_cut
 from controller.core.order_state import IN_FLIGHT, OrderState, bot_key, settled_line
 from controller.core.state import Ledger, State
-from exchange.model import Millis, OrderStatus
+from exchange.model import Millis, OrderStatus, Side
 from exchange.orders import advance
 from exchange.ports import NOT_SENT, VenueName
+from exchange.wire.errors import ErrorCode
+from gates.collecting import ZERO, Ended, Trade, Watched
 from gates.measure import Tally
 from policies.values import replace
+
+FORM = frozenset({
+    ErrorCode.BAD_COMBINATION, ErrorCode.SIGNATURE_FAILED, ErrorCode.AMOUNT_NULL, ErrorCode.AMOUNT_SCALE, ErrorCode.AMOUNT_WRONG,
+    ErrorCode.AMOUNT_NOT_POSITIVE, ErrorCode.BELOW_MINIMUM, ErrorCode.ABOVE_MAXIMUM, ErrorCode.TYPE_NOT_ALLOWED,
+    ErrorCode.BAD_PARAMETER, ErrorCode.PARAMETER_NULL, ErrorCode.BELOW_MINIMUM_VALUE, ErrorCode.BAD_SIGNATURE,
+    ErrorCode.MISSING_PARAMETER, ErrorCode.ILLEGAL_CHARACTERS,
+})  # fmt: skip
+"""The rejects that say that the order itself is malformed: precision, signature, size, fields (mexc-spot-v3.md §1.6)."""
 
 
 def _counted(state: State, count: Callable[[Tally], Tally]) -> State:
@@ -47,10 +57,35 @@ def put(state: State, order: OrderState) -> State:
             ledger = replace(ledger, books=ledger.books.with_order(order, state.at))
         state = replace(state, ledgers=state.ledgers.set(order.venue, ledger))
     if order.settled:
+        state, order = _ended(state, order), replace(order, watched=None)
         still_open = state.open.delete(name) if name in state.open else state.open
         return replace(state, open=still_open, settled=state.settled.put(name, settled_line(order)))
     settled = state.settled if name in state.open else state.settled.drop(name)
     return replace(state, open=state.open.set(name, order), settled=settled)
+
+
+def _ended(state: State, order: OrderState) -> State:
+    """Record an order of the run that has ended at its venue. A rejected one never began there."""
+    kept, policy = order.watched, state.policy
+    if kept is None or policy is None or order.status is OrderStatus.REJECTED or not _of_this_run(state, order):
+        return state
+    ordered = order.quantity if order.quantity is not None else order.venue_quantity
+    ended = Ended(
+        symbol=order.symbol,
+        side=order.side,
+        type=order.type,
+        admitted_at=order.admitted_at,
+        ended_at=state.at,
+        ordered=ordered,
+        ordered_quote=order.quote_quantity,
+        complete=order.status is OrderStatus.FILLED,
+        filled=order.booked,
+        filled_quote=order.booked_quote,
+        # Samples tell the prices of the first symbol only.
+        mid_at_end=state.tally.collected.mid if state.tally is not None and order.symbol == policy.symbols[0] else None,
+        watched=kept,
+    )
+    return _counted(state, lambda tally: tally.with_ended(ended, cancel_requested=order.cancel_requested))
 
 
 def _is_told(state: State, order: OrderState) -> bool:
@@ -78,6 +113,7 @@ def admitted(state: State, event: e.OrderAdmitted) -> State:
         updated_at=state.at,
         epoch=state.epoch,
         conditions=event.conditions,
+        watched=None if event.bot == SELLER else Watched((event.bid + event.ask) / 2),
     )
     horizon = state.at - state.policy.limits.order_rate.per_ms
     ids, bot_id = state.by_bot_id, event.bot_client_id
@@ -117,9 +153,24 @@ def acked(state: State, event: e.OrderAcked) -> State:
     order = state.orders[event.client_id]
     in_flight = order.status in IN_FLIGHT
     status = OrderStatus.NEW if in_flight else order.status
-    order_after = replace(_as_taken(order, event), status=status, order_id=event.order_id, unknown_since=None, unknown_reason="")
+    order_after = replace(
+        _as_taken(order, event),
+        status=status,
+        order_id=event.order_id,
+        unknown_since=None,
+        unknown_reason="",
+        watched=_answered(state, order),
+    )
     after = _settled(put(state, order_after), order)
     return _outcome(after, accepted=True) if in_flight else after
+
+
+def _answered(state: State, order: OrderState) -> Watched | None:
+    """What is kept of an order, with the time of the venue's first answer."""
+    kept = order.watched
+    if kept is None or kept.acked_after_ms is not None:
+        return kept
+    return replace(kept, acked_after_ms=state.at - order.admitted_at)
 
 
 def _as_taken(order: OrderState, event: e.OrderAcked | e.OrderReported) -> OrderState:
@@ -143,7 +194,8 @@ def rejected(state: State, event: e.OrderRejected) -> State:
         # The order never left this process, so it says nothing about how many orders the venue rejects.
         return after
     after = _outcome(_settled(after, order), accepted=False)
-    return _counted(after, Tally.with_reject) if _of_this_run(state, order) else after
+    form = event.code in FORM
+    return _counted(after, lambda tally: tally.with_reject(for_its_form=form)) if _of_this_run(state, order) else after
 
 
 def unknown(state: State, event: e.OrderUnknown) -> State:
@@ -178,6 +230,7 @@ def reported(state: State, event: e.OrderReported) -> State:
             unknown_reason="",
             misses=0,
             missed_at=Millis(0),
+            watched=_answered(state, order),
         ),
     )
     # The private stream is often faster than the reply to the placement.
@@ -212,10 +265,12 @@ def filled(state: State, event: e.FillBooked) -> State:
     if order is None:
         return state
     booked = order.booked + event.quantity
+    state, kept = _traded(state, event, order)
     return put(
-        _counted(state, Tally.with_fill) if _of_this_run(state, order) else state,
+        state,
         replace(
             order,
+            watched=kept,
             order_id=order.order_id or event.order_id,
             bookings=known,
             booked=booked,
@@ -224,6 +279,31 @@ def filled(state: State, event: e.FillBooked) -> State:
             executed_quote=max(order.executed_quote, order.booked_quote + event.quote),
         ),
     )
+
+
+def _traded(state: State, event: e.FillBooked, order: OrderState) -> tuple[State, Watched | None]:
+    """Count a trade of an order of the run. One of ours that is not evidence still takes away what the run had bought."""
+    if state.tally is None or state.policy is None or event.venue is not state.watched:
+        return state, order.watched
+    if not _of_this_run(state, order):
+        gone = event.side is Side.SELL
+        return (_counted(state, lambda tally: tally.with_gone(event.symbol, event.quantity)) if gone else state), order.watched
+    quote = state.policy.eur_rate.asset
+    in_quote, in_base = event.fee_asset == quote or not event.fee, event.fee_asset == event.symbol.removesuffix(quote)
+    trade = Trade(
+        client_id=event.client_id,
+        symbol=event.symbol,
+        side=event.side,
+        quantity=event.quantity,
+        quote=event.quote,
+        fee=event.fee if in_quote else event.fee * event.price if in_base else ZERO,
+        fee_base=event.fee if in_base else ZERO,
+        mid=None if order.watched is None else order.watched.mid,
+        at=Millis(event.traded_at),
+    )
+    # A fee in a third asset halts (``decisions.fee_assets``), unless the policy trades it; its price is in no entry either way.
+    tally, kept = state.tally.with_trade(trade, order.watched, valued=in_quote or in_base)
+    return replace(state, tally=tally), kept
 
 
 def repeated(state: State, event: e.FillRepeated) -> State:

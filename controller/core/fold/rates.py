@@ -62,7 +62,7 @@ def _ledger(ledger: Ledger, factor: Decimal) -> Ledger:
 
 def _tally(tally: Tally, factor: Decimal) -> Tally:
     return replace(
-        tally,
+        tally.with_unit(factor),
         equity_start=_times(tally.equity_start, factor),
         equity_peak=_times(tally.equity_peak, factor),
         equity_last=_times(tally.equity_last, factor),

@@ -59,7 +59,10 @@ def moved(state: State, event: e.CapitalMoved) -> State:
     state = replace(state, ledgers=state.ledgers.set(event.venue, ledger))
     if event.venue is not state.watched or state.tally is None:
         return state
-    return replace(state, tally=state.tally.with_shift(event.shift_eur))
+    tally, quote = state.tally.with_shift(event.shift_eur), quote_of(state)
+    for asset, amount in event.taken.items():
+        tally = tally.with_gone(f"{asset}{quote}", amount)
+    return replace(state, tally=tally)
 
 
 def stepped(ledger: Ledger, totals: Mapping[str, Decimal], shift_eur: Decimal, quote: str) -> Ledger:

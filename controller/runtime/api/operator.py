@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from controller.authority.command import MAX_LIFETIME_MS, Command, VerifiedCommand
@@ -25,16 +25,17 @@ from controller.console.schema import (
 from controller.console.signer_view import SignerBudgetView
 from controller.core import event_codec
 from controller.core import events as e
-from controller.core.decisions import evidence, landing, leaving, rebaseline
+from controller.core.decisions import declared, evidence, landing, leaving, rebaseline
 from controller.core.decisions.draft import CommandReply, Decision, SealReply
 from controller.core.decisions.governance import policy_after, target_of
-from controller.core.inputs import CommandSubmitted, Input, ProposalAsked, SubmissionInvalid
+from controller.core.inputs import CommandSubmitted, Input, ProposalAsked, StatisticsComputed, SubmissionInvalid
 from controller.core.lifecycle import Position
 from controller.core.state import State
 from controller.journal.port import Journal, LeasedJournal
 from controller.runtime.api import views
 from controller.runtime.api.reads import Reads
 from controller.runtime.api.refusals import Refusals
+from controller.runtime.api.runs import with_outlooks
 from controller.runtime.api.shown import ShownEvidence
 from controller.runtime.followers.checkpoints import TargetStatus
 from controller.runtime.followers.heartbeat import Heartbeat
@@ -83,7 +84,9 @@ class Operator(Reads):
         key_problem: Callable[[str], str],
         target_statuses: Callable[[], tuple[TargetStatus, ...]],
         heartbeat: Heartbeat | None = None,
+        token: Callable[[int], str] = secrets.token_hex,
     ) -> None:
+        """``token`` makes the id of a command, of so many bytes."""
         super().__init__(lambda: writer.seen, history)
         self._writer = writer
         self._inbox = inbox
@@ -99,7 +102,9 @@ class Operator(Reads):
         self._shown = ShownEvidence()
         self._refusals = Refusals(clock.monotonic_ns)
         self._heartbeat = heartbeat
+        self._token = token
         self.signer_budget: Callable[[], SignerBudgetView | None] = lambda: None
+        self.before_proposal: Callable[[Verb], Awaitable[None]] = _nothing
 
     def alive(self) -> Probe:
         """Alive while the writer decides ticks; one comes four times a second."""
@@ -113,16 +118,13 @@ class Operator(Reads):
         """The gates of the next edges up, evaluated now."""
         state, now, seen = self._writer.seen, self._now(), self._markets.measured_now()
         policy = _deployed(state)
-        return [
-            views.gate_view(
-                evidence.judge(state, policy, gate, now),
-                verb,
-                state.position,
-                target,
-                landing.facts(state, policy, verb, target, seen, now),
-            )
-            for verb, target, gate in evidence.gated_moves(state)
-        ]
+        shown = []
+        for verb, target, gate in evidence.gated_moves(state):
+            result = evidence.judge(state, policy, gate, now)
+            facts = landing.facts(state, policy, verb, target, seen, now)
+            view = with_outlooks(views.gate_view(result, verb, state.position, target, facts), result, state, now)
+            shown.append(view.model_copy(update={"declared": declared.lines(state, policy, gate)}))
+        return shown
 
     async def journal(self, after: int, limit: int) -> Sequence[EntryView]:
         """Entries after a sequence number, in order."""
@@ -133,6 +135,7 @@ class Operator(Reads):
         """Seal the evidence, or keep it until it is signed; then build the payload with its digest."""
         request = self._completed(request)
         target = self._target(request)
+        await self.before_proposal(request.verb)
         decision = await self._ask(ProposalAsked(request.verb, target, request.subject or "", seal, self._markets.measured_now()))
         assert isinstance(decision.reply, SealReply)
         state = self._writer.state
@@ -152,6 +155,10 @@ class Operator(Reads):
             cooling_off_ms=_wait_ms(policy, needed),
             leaves=leaving.left_behind(state, policy, target),
         )
+
+    async def measured(self, report: StatisticsComputed) -> None:
+        """Let the writer take over the statistics of the run. Raises ``Undecided`` if it does not answer."""
+        await self._ask(report)
 
     async def submit(self, envelope_text: str) -> ReceiptView:
         """Verify the signatures, then let the writer decide.
@@ -303,7 +310,7 @@ class Operator(Reads):
         granted = policy_after(policy, request.verb, subject)
         return Command(
             version=2 if subject else 1,
-            command_id=secrets.token_hex(16),
+            command_id=self._token(16),
             controller_id=state.controller_id,
             environment=state.environment,
             account_fingerprint=state.accounts[VenueName.LIVE],
@@ -331,6 +338,10 @@ class Operator(Reads):
         head, state = self._journal.head, self._writer.state
         pending = views.pending_view(state) if waits else None
         return ReceiptView(seq=head.seq, hash=head.hash, position=str(state.position), gate=gate, pending=pending)
+
+
+async def _nothing(_: Verb) -> None:
+    """What happens before a proposal where nothing computes statistics."""
 
 
 def _deployed(state: State) -> Policy:

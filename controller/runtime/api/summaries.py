@@ -9,6 +9,7 @@ from typing import Any
 from controller.core import events as e
 from controller.core.decisions.neutral import changed
 from controller.core.lifecycle import Position
+from gates.spans import span
 from policies.numbers import text
 
 
@@ -34,7 +35,10 @@ def _denied(event: e.OrderDenied) -> str:
 
 
 def _stage(event: e.StageChanged) -> str:
-    return f"{Position(event.from_stage, event.from_step)} → {Position(event.stage, event.step)} ({event.cause}): {event.reason}"
+    lost = f"; {span(event.lost_ms)} of covered time no longer count" if event.lost_ms else ""
+    return (
+        f"{Position(event.from_stage, event.from_step)} → {Position(event.stage, event.step)} ({event.cause}): {event.reason}{lost}"
+    )
 
 
 def _fill(event: e.FillBooked) -> str:
@@ -85,6 +89,15 @@ def _drill_finished(event: e.DrillFinished) -> str:
 def _flatten_started(event: e.FlattenStarted) -> str:
     by = f"guard {event.guard}" if event.guard else f"command {event.command_id}"
     return f"flatten of {', '.join(event.symbols)} on {event.venue} started by {by}: {event.reason}"
+
+
+def _streams(event: e.StreamsObserved) -> str:
+    lines = []
+    for one in event.streams:
+        renewals = f", {one.renewals} renewals" if one.renewals else ""
+        down = f", down: {one.down_why}" if one.down_since is not None else ""
+        lines.append(f"{one.name} {one.rotations} rotations{renewals}, {one.gaps} gaps{down}")
+    return f"{event.venue} streams in this run: {'; '.join(lines)}"
 
 
 def _rate_read(event: e.EurRateRead) -> str:
@@ -162,5 +175,15 @@ _LINES: Mapping[type[e.Event], Callable[[Any], str]] = MappingProxyType(
         e.DrillLatched: lambda event: f"a thread stopped orders {event.suspended_us} µs after it was asked; the writer latched",
         e.DrillFinished: _drill_finished,
         e.DrillFailed: lambda event: f"{event.drill} drill: not run: {event.reason}",
+        e.OrdersTested: lambda event: (
+            f"order/test of the real venue: {event.accepted} accepted, {sum(event.refused.values())} refused, "
+            f"{sum(event.unjudged.values())} not judged"
+        ),
+        e.ShadowCompared: lambda event: (
+            f"{event.client_id} {'filled' if event.filled else 'not filled'}, simulated "
+            f"{'filled' if event.simulated_filled else 'not filled'}"
+        ),
+        e.ValidationRevoked: lambda event: f"the validation is revoked: {event.reason}",
+        e.StreamsObserved: _streams,
     }
 )

@@ -10,7 +10,6 @@ from controller.console.closed_symbols import ClosedSymbolView
 from controller.console.schema import (
     BalanceView,
     CountersView,
-    CoverageView,
     DocumentView,
     EntryView,
     FillView,
@@ -46,6 +45,7 @@ from controller.runtime.api.bot_keys import bot_key_views
 from controller.runtime.api.bot_views import bot_views
 from controller.runtime.api.drills import drill_view, drill_views, drills_needed, record_view
 from controller.runtime.api.flatten import flatten_view, way_out_views
+from controller.runtime.api.runs import coverage_view
 from controller.runtime.api.summaries import summary
 from controller.runtime.api.unreached import unreached_views
 from controller.runtime.followers.kept import Sample
@@ -61,7 +61,6 @@ from policies import canonical
 from policies.authority import Verb, quorum
 from policies.ramp import cap_eur, step_count
 from policies.schema import Policy
-from policies.stage import ON_THE_TESTNET
 
 
 def status_view(
@@ -110,7 +109,7 @@ def status_view(
         working_orders=sum(1 for order in state.open.values() if order.working),
         unknown_orders=sum(1 for order in state.open.values() if order.status is OrderStatus.UNKNOWN),
         unproven=_unproven(state, now),
-        coverage=_coverage(state, policy),
+        coverage=coverage_view(state, policy, seen, now),
         bots=bot_views(state, policy, seen, now) if markets.watching else (),
         unreached=unreached_views(state, markets.silent_venues()),
         testnet=_testnet(state, policy, seen, now),
@@ -382,22 +381,6 @@ def _testnet(state: State, policy: Policy, seen: Tick, now: Millis) -> TestnetVi
         key="" if key is None else fingerprint(key),
         instance="" if found is None else found.instance,
         run=None if found is None else found.run,
-    )
-
-
-def _coverage(state: State, policy: Policy) -> CoverageView | None:
-    tally = state.tally
-    if tally is None:
-        return None
-    paused = tally.gap_ms > 0
-    return CoverageView(
-        covered_ms=tally.covered_ms,
-        total_ms=tally.total_ms,
-        longest_gap_ms=tally.longest_gap_ms,
-        attested_ms=tally.attested_ms if state.position.stage in ON_THE_TESTNET else None,
-        target_ms=policy.validation.covered_ms,
-        paused_because=state.uncovered if paused else "",
-        paused_since_ms=tally.last_at - tally.gap_ms if paused else None,
     )
 
 

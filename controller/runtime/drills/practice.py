@@ -11,8 +11,8 @@ from controller.journal.port import JournalHold
 from controller.runtime.drills.control import TestnetControl
 from controller.runtime.followers.disk_space import DiskReserve
 from controller.runtime.followers.heartbeat import Heartbeat
-from controller.runtime.halt_threads import HaltThreads
 from controller.runtime.loop.permit import PermitOffice
+from controller.runtime.surroundings import Threads
 from controller.runtime.venues.markets import Markets
 from exchange.errors import GatehouseError
 from exchange.ports import Clock, Venue, VenueName
@@ -52,7 +52,7 @@ class Bench:
     permits: PermitOffice
     markets: Markets
     venues: Mapping[VenueName, Venue]
-    threads: HaltThreads
+    threads: Threads
     heartbeat: Heartbeat | None
     disk: DiskReserve | None
     forbid_growth: Callable[[bool], None] | None

@@ -44,6 +44,16 @@ def read_sample(line: str) -> Sample:
     return Sample(Millis(int(at)), _amount(equity), _amount(exposure), Decimal(cap), covered == "1", Stage(stage))
 
 
+def time_of(line: str) -> int:
+    """When the sample of a line was made; the rest of it is not read."""
+    return int(line[: line.index(" ")])
+
+
+def is_covered(line: str) -> bool:
+    """Whether the time of the sample of a line is covered; the rest of it is not read."""
+    return line.rsplit(" ", 2)[1] == "1"
+
+
 def _amount(text: str) -> Decimal | None:
     return Decimal(text) if text else None
 

@@ -16,7 +16,7 @@ from immutables import Map
 from controller.core import events as e
 from controller.core.state import State
 from controller.journal.chain import Entry
-from controller.runtime.followers.kept import KeptFill, KeptOrders, Sample, SavedOrders, read_sample
+from controller.runtime.followers.kept import KeptFill, KeptOrders, Sample, SavedOrders
 from controller.runtime.loop.writer import CommittedBatch
 from exchange.model import Millis
 from policies.ramp import cap_eur
@@ -108,15 +108,10 @@ class RecentHistory:
         elif isinstance(event, e.Sampled) and (point := point_of(event, after)) is not None:
             self._samples.append(point.line)
 
-    def samples(self, after: Millis) -> list[Sample]:
-        """The samples after an instant, oldest first."""
-        newer = list[Sample]()
-        for line in reversed(self._samples):
-            sample = read_sample(line)
-            if sample.at <= after:
-                break
-            newer.append(sample)
-        return newer[::-1]
+    @property
+    def sample_lines(self) -> list[str]:
+        """Every kept sample as its line (``controller.runtime.followers.kept``), oldest first."""
+        return list(self._samples)
 
     def saved(self) -> SavedHistory:
         """A copy of what a snapshot holds."""

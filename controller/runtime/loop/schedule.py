@@ -7,10 +7,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Protocol
 
 from exchange.ports import Clock
 
 TICK_EVERY_S = 0.25
+
+
+class Ticking(Protocol):
+    """What calls a function again and again."""
+
+    def shutdown(self) -> None:
+        """Call it no more."""
+        ...
+
+
+StartTicking = Callable[[Callable[[], None]], Ticking]
+"""Begins to call a function four times a second on the running loop."""
 
 
 class LoopTicks:
@@ -45,15 +58,16 @@ def start_ticking(tick: Callable[[], None], every_s: float = TICK_EVERY_S) -> Lo
 class Ticker:
     """Queues a tick four times a second. ``turned_ns`` is when the event loop last had a turn for it; any thread may read it."""
 
-    def __init__(self, queue: Callable[[], None], clock: Clock) -> None:
+    def __init__(self, queue: Callable[[], None], clock: Clock, start: StartTicking = start_ticking) -> None:
         self._queue = queue
         self._clock = clock
-        self._ticking: LoopTicks | None = None
+        self._start = start
+        self._ticking: Ticking | None = None
         self.turned_ns = clock.monotonic_ns()
 
     def start(self) -> None:
         """Begin, on the running loop."""
-        self._ticking = start_ticking(self._tick)
+        self._ticking = self._start(self._tick)
 
     def stop(self) -> None:
         """Queue no more ticks."""

@@ -42,10 +42,14 @@ class AskTestnet(Protocol):
 class Attester:
     """Asks for statements. ``last`` is the last question and its answer, ``None`` while the policy names no key."""
 
-    def __init__(self, ask: AskTestnet, *, state: Callable[[], State], clock: Clock) -> None:
+    def __init__(
+        self, ask: AskTestnet, state: Callable[[], State], clock: Clock, token: Callable[[int], str] = secrets.token_hex
+    ) -> None:
+        """``token`` makes a nonce of so many bytes."""
         self._ask = ask
         self._state = state
         self._clock = clock
+        self._token = token
         self._logged = ""
         self.last: Asked | None = None
 
@@ -63,7 +67,7 @@ class Attester:
             self.last = None
             return
         after = state.ledger(VenueName.TESTNET).books.after
-        challenge = Challenge(secrets.token_hex(_NONCE_BYTES), state.controller_id, self._ask.account, state.order_prefix, after)
+        challenge = Challenge(self._token(_NONCE_BYTES), state.controller_id, self._ask.account, state.order_prefix, after)
         asked_at = self._clock.now()
         try:
             reply = await self._ask(challenge)

@@ -15,6 +15,7 @@ from controller.runtime.venues.bots_heard import BotsHeard
 from controller.runtime.venues.clocks import ClockSeen, Silence
 from exchange.model import Millis, Quote, SymbolRules
 from exchange.ports import Clock, MarketFeed, VenueName
+from exchange.stream_life import StreamLife
 
 MARKET_TICK_EVERY_S = 0.02
 
@@ -38,6 +39,7 @@ class Markets:
         clocks: Mapping[VenueName, Callable[[], ClockSeen]],
         accounts: Callable[[], Mapping[VenueName, AccountRead]] = dict,
         testnet: Callable[[], Asked | None] = lambda: None,
+        streams: Callable[[], Mapping[VenueName, tuple[StreamLife, ...]]] = dict,
     ) -> None:
         self._feeds = feeds
         self._rules = rules
@@ -48,6 +50,7 @@ class Markets:
         self._clocks = clocks
         self._accounts = accounts
         self._testnet = testnet
+        self._streams = streams
         self._quoted_at: dict[VenueName, dict[str, Millis]] = {venue: {} for venue in feeds}
         self.bots = BotsHeard(clock)
         self._tick_queued = False
@@ -108,6 +111,7 @@ class Markets:
             bots=self.bots.heard_of(),
             accounts=self._accounts(),
             testnet=self._testnet(),
+            streams=self._streams(),
         )
 
     def silent_venues(self) -> dict[VenueName, Silence]:

@@ -8,7 +8,7 @@ arming it begins (``after_ms``) and a few parameters. The code at each place whe
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
@@ -178,6 +178,10 @@ class FaultPlan:
                 armed.struck += 1
                 return fault.params
         return None
+
+    def waits(self, kinds: Collection[FaultKind]) -> bool:
+        """Whether a fault of one of these kinds may still strike."""
+        return any(armed.fault.kind in kinds and not armed.spent for armed in self._armed)
 
     def state(self) -> FaultState:
         """The armed faults and the random state, as a value."""

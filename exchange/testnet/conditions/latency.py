@@ -19,7 +19,29 @@ DEFAULT_QUANTILES = (8, 14, 22, 45, 180)
 NO_LATENCY: tuple[int, ...] = ()
 """No delays."""
 
+_LONGEST_NUMBER = 6
 _ORDERS = frozenset({Operation.PLACE, Operation.CANCEL})
+
+
+def quantiles_of(text: str) -> tuple[int, ...]:
+    """Quantiles in ms from text: ``assumed``, one number for every request, or several that ascend; 0 means no delay.
+
+    Raises:
+        ConfigError: it is none of these.
+    """
+    if text == "assumed":
+        return DEFAULT_QUANTILES
+    parts = text.split(",")
+    numbers = tuple(int(part) for part in parts if part.isascii() and part.isdigit() and len(part) <= _LONGEST_NUMBER)
+    if len(numbers) != len(parts) or list(numbers) != sorted(numbers):
+        raise ConfigError(
+            f"{text!r} is not a latency",
+            code="latency-unusable",
+            remedy="Use 'assumed', one number of ms, or ascending quantiles as in 8,14,22,45,180; 0 means no delay.",
+        )
+    if not any(numbers):
+        return NO_LATENCY
+    return numbers * 2 if len(numbers) == 1 else numbers
 
 
 class LatencyModel:

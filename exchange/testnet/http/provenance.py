@@ -16,6 +16,8 @@ def route(venue: SimulatedVenue) -> Route:
 
     async def declare(_: Request) -> Response:
         market = {"simulated": True, "source": venue.market.source.value, "speed": str(venue.market.speed)}
+        if venue.market.virtual:
+            market["virtual_time"] = True
         return JSONResponse({**market, **venue.instance.document()})
 
     return Route(PATH, declare, methods=["GET"])

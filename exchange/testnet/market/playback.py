@@ -31,6 +31,11 @@ class Market(Protocol):
         ...
 
     @property
+    def virtual(self) -> bool:
+        """Whether the venue's clock is not the world's, so that its market is faster than any real one."""
+        ...
+
+    @property
     def records(self) -> int:
         """How many have been delivered."""
         ...
@@ -125,10 +130,15 @@ class Playback:
         speed: Decimal,
         began: Millis | None = None,
         played_before: int = 0,
+        virtual: bool = False,
     ) -> None:
-        """``began`` is the player's own start. ``played_before``: how many ms of the data earlier processes have played."""
+        """``began`` is the player's own start. ``played_before``: how many ms of the data earlier processes have played.
+
+        ``virtual``: ``clock`` is not the world's.
+        """
         self.source = source
         self.speed = speed
+        self.virtual = virtual
         self._player = player
         self._clock = clock
         self._began = clock.now() if began is None else began

@@ -5,12 +5,18 @@ from __future__ import annotations
 from decimal import Decimal
 
 from exchange.model import DataSource, Millis
+from gates.bias import Pair, ShadowTally
+from gates.computed import Run
 from gates.drills import GreenDrill, drill_metrics
 from gates.evidence import Evidence, Subject, bundle, subject_of
+from gates.live import parity_metrics, shadow_metrics
 from gates.measure import Tally
+from gates.metric import Attestation, Metric
+from gates.parity import OrderTestTally
 from policies.drills import DrillKind
+from policies.floors import VALIDATION_RULES
 from policies.ramp import cap_eur
-from policies.rules import GateName
+from policies.rules import GateName, MetricName, Op
 from policies.schema import Policy
 from policies.stage import Stage
 
@@ -51,8 +57,30 @@ def good_run(
 
 
 def evidence_of(policy: Policy, gate: GateName, tally: Tally | None = None) -> Evidence:
-    """Evidence of a run, with every drill green an hour before its end."""
+    """Evidence of a run, with every drill green an hour before its end, an agreeing real venue and good statistics."""
     run = tally if tally is not None else good_run(policy)
     green = {kind: GreenDrill(Millis(run.last_at - HOUR_MS), run.source, run.accelerated) for kind in DrillKind}
     more = drill_metrics(green, run.last_at, run.source, policy.environment, accelerated=run.accelerated)
-    return bundle(gate, subject(policy, gate), run, policy, 42, more if gate is GateName.LIVE_READY else ())
+    shadow = ShadowTally()
+    for _ in range(60):
+        shadow = shadow.with_pair(Pair(True, True, Decimal(0), 0, 0))
+    parity = parity_metrics(OrderTestTally().with_answers(60, {}, {}), run, policy.environment)
+    ramp = shadow_metrics(shadow, run, policy.environment)
+    added = {GateName.LIVE_READY: (*more, *parity), GateName.RAMP_STEP: ramp}
+    made = bundle(gate, subject(policy, gate), run, policy, 42, added.get(gate, ()))
+    later = {metric.name: metric for metric in just_enough(policy, gate, run, made.attestation)}
+    kept = (metric for metric in made.metrics if metric.name not in later)
+    return made.model_copy(update={"metrics": tuple(sorted((*kept, *later.values()), key=lambda metric: metric.name))})
+
+
+LATER = {rule.metric for rule in VALIDATION_RULES}
+
+
+def just_enough(policy: Policy, gate: GateName, run: Tally, attestation: Attestation | None) -> list[Metric]:
+    """The metrics of the rules about what only days of trading can prove, each at its threshold."""
+    of = Run(run, policy.environment, attestation)
+    rules = [rule for rule in policy.gates.of(gate) if rule.metric in LATER]
+    values = {rule.metric: rule.threshold + (rule.op is Op.ABOVE) for rule in rules}
+    if MetricName.FILL_RATIO_EXCESS in values:
+        values[MetricName.FILL_RATIO_EXCESS] = Decimal(0)
+    return [of.metric(name, value, 1_000) for name, value in values.items()]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from policies.document import load_policy
-from policies.floors import violations
+from policies.floors import VALIDATION_RULES, violations
 from policies.stage import Environment, Mode
 from tests.support.ordinary import soak, world
 from tests.support.ordinary.climbing import too_long
@@ -114,5 +114,5 @@ def test_the_weeks_policy_is_too_short_for_production_and_only_that(mode: Mode) 
     text = policy_text(mode).replace('environment = "production"', 'environment = "rehearsal"')
     loose = violations(load_policy(text.encode()).model_copy(update={"environment": Environment.PRODUCTION}))
     assert loose
-    words = ("covered_ms", "cooling_off_ms")
+    words = ("covered_ms", "cooling_off_ms", "performance.looks", *(f"{rule.metric} " for rule in VALIDATION_RULES))
     assert [one for one in loose if not any(word in one.path + one.bound for word in words)] == []

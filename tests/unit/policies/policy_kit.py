@@ -59,7 +59,7 @@ def changed(policy: Policy, path: str, value: object) -> Policy:
     *parents, last = path.split(".")
     node = tree
     for part in parents:
-        node = node[int(part)] if isinstance(node, list) else node[part]
+        node = node[int(part)] if isinstance(node, list) else node.setdefault(part, {})
     node[last] = value
     return parse_canonical(canonical.encode(tree))
 

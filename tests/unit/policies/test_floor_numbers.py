@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from policies.floors import DRILL_RULES, FLOORS, REQUIRED_RULES, violations
+from policies.floors import DRILL_RULES, FLOORS, LIVE_RULES, REQUIRED_RULES, VALIDATION_RULES, violations
 from policies.numbers import text
 from policies.schema import FIRST_STEP_MAX_EUR, LIVE_CAP_MAX_EUR, STEP_FACTOR_MAX
 from tests.unit.policies.policy_kit import example
@@ -47,8 +47,13 @@ BOUNDS = {
     "settle.unknown_grace_ms": ">= 10000",
     "settle.lookups_min": ">= 3",
     "validation.covered_ms": ">= 259200000",
+    "performance.looks": "<= 10",
     "evidence.ttl_ms": "<= 86400000",
     "authority.cooling_off_ms": ">= 600000",
+    "shadow.fill_band": "<= 0.2",
+    "shadow.price_band_bps": "<= 10",
+    "shadow.latency_band_ms": "<= 1500",
+    "shadow.orders_min": "<= 50",
 }
 
 REQUIRED = {
@@ -73,6 +78,34 @@ REQUIRED = {
         "clock_offset_max_ms <= 900",
         "drawdown_fraction <= 0.05",
         "net_pnl_eur >= -0.1",
+        "round_trips >= 30",
+        "midnights >= 3",
+        "drills_in_run >= 7",
+        "stream_rotations >= 3",
+        "listen_key_renewals >= 72",
+        "longest_rotation_gap_ms <= 30000",
+        "order_test_parity_ratio >= 0.999",
+        "order_test_parity_lower >= 0.95",
+        "shortfall_median_bps <= 8",
+        "shortfall_upper_bps <= 11",
+        "shortfall_p95_bps <= 16",
+        "fill_ratio_excess >= -0.15",
+        "fill_ratio_excess <= 0.15",
+        "form_rejects <= 0",
+        "ack_p50_ms <= 300",
+        "ack_p99_ms <= 1500",
+        "stressed_pnl_eur >= 0",
+        "stressed_return_lower >= -0.01",
+        "claim_z >= -1.64",
+        "psr >= 0.5",
+        "drawdown_excess <= 0",
+        "profit_factor >= 1.1",
+        "expectancy_eur >= 0",
+        "hit_rate_excess >= -0.05",
+        "best_trade_share <= 0.5",
+        "best_block_share <= 0.7",
+        "behaviour_drift <= 2",
+        "behaviour_ks_p >= 0.01",
     },
     "live-ready": {
         "reconciliation_breaks <= 0",
@@ -90,6 +123,9 @@ REQUIRED = {
         "drill_disk_age_ms <= 604800000",
         "drill_watchdog_age_ms <= 604800000",
         "drill_hang_age_ms <= 604800000",
+        "order_tests >= 30",
+        "order_test_parity_ratio >= 0.999",
+        "order_test_parity_lower >= 0.9",
     },
     "ramp-step": {
         "reconciliation_breaks <= 0",
@@ -101,6 +137,14 @@ REQUIRED = {
         "longest_unknown_ms <= 60000",
         "drawdown_fraction <= 0.1",
         "net_pnl_eur >= -1",
+        "soft_breaches <= 0",
+        "shadow_orders >= 30",
+        "shadow_fill_bias_low >= -0.25",
+        "shadow_fill_bias_high <= 0.25",
+        "shadow_price_bias_bps_low >= -10",
+        "shadow_price_bias_bps_high <= 10",
+        "shadow_latency_bias_ms_low >= -1500",
+        "shadow_latency_bias_ms_high <= 1500",
     },
     "resume": {
         "reconciliation_breaks <= 0",
@@ -116,7 +160,7 @@ def test_the_floors_are_these() -> None:
 
 def test_the_required_rules_of_each_gate_are_these() -> None:
     found: dict[str, set[str]] = {}
-    for rule in (*REQUIRED_RULES, *DRILL_RULES):
+    for rule in (*REQUIRED_RULES, *DRILL_RULES, *VALIDATION_RULES, *LIVE_RULES):
         found.setdefault(rule.gate, set()).add(f"{rule.metric} {rule.op} {text(rule.bound)}")
     assert found == REQUIRED
 

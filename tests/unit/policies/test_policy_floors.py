@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from exchange.errors import ConfigError
 from policies import canonical
 from policies.document import canonical_bytes, parse_canonical, parse_journalled
-from policies.floors import DRILL_RULES, FLOORS, REQUIRED_RULES, Floor, RequiredRule, violations
+from policies.floors import DRILL_RULES, FLOORS, LIVE_RULES, REQUIRED_RULES, VALIDATION_RULES, Floor, RequiredRule, violations
 from policies.numbers import text
 from policies.rules import GateName, MetricName, Op
 from policies.schema import BlindHalt, Policy
@@ -41,7 +41,7 @@ def test_a_stage_that_never_halts_for_what_is_unseen_is_within_its_floor() -> No
     assert violations(TEAM.model_copy(update={"guards": guards})) == ()
 
 
-ALL_RULES = (*REQUIRED_RULES, *DRILL_RULES)
+ALL_RULES = (*REQUIRED_RULES, *DRILL_RULES, *VALIDATION_RULES, *LIVE_RULES)
 RULE_IDS = [f"{rule.gate}:{rule.metric}" for rule in ALL_RULES]
 
 
@@ -152,6 +152,54 @@ def test_a_production_policy_of_a_journal_may_lack_rules_on_drills() -> None:
     assert canonical_bytes(parse_journalled(data)) == data
     with pytest.raises(ConfigError, match="drill_kill_age_ms"):
         parse_canonical(data)
+
+
+def test_a_production_policy_of_a_journal_may_lack_live_rules() -> None:
+    tree = tree_of(TEAM)
+    later = {(rule.gate.value, rule.metric.value) for rule in LIVE_RULES}
+    for gate, rules in tree["gates"].items():
+        tree["gates"][gate] = [rule for rule in rules if (gate, rule["metric"]) not in later]
+    data = canonical.encode(tree)
+    assert canonical_bytes(parse_journalled(data)) == data
+    with pytest.raises(ConfigError, match="order_tests"):
+        parse_canonical(data)
+
+
+def test_a_production_policy_of_a_journal_may_lack_validation_rules() -> None:
+    tree = tree_of(TEAM)
+    later = {rule.metric.value for rule in VALIDATION_RULES}
+    tree["gates"]["validation"] = [rule for rule in tree["gates"]["validation"] if rule["metric"] not in later]
+    del tree["performance"]
+    data = canonical.encode(tree)
+    assert canonical_bytes(parse_journalled(data)) == data
+    with pytest.raises(ConfigError, match="performance is absent"):
+        parse_canonical(data)
+
+
+CLAIM = {"annual_sharpe": "2", "fill_ratio": "0.8", "holding_ms": 3_600_000}
+
+
+@pytest.mark.parametrize("figure", CLAIM)
+def test_a_claim_that_leaves_out_what_a_rule_compares_is_refused(figure: str) -> None:
+    with pytest.raises(ConfigError, match=r"performance\.claim is incomplete"):
+        changed(TEAM, "performance.claim", {name: value for name, value in CLAIM.items() if name != figure})
+
+
+@pytest.mark.parametrize("figure", ["holding_ms", "trades_per_day", "turnover_per_day"])
+def test_a_claim_names_one_figure_of_behaviour_at_least(figure: str) -> None:
+    claim = {"annual_sharpe": "2", "fill_ratio": "0.8", figure: 3_600_000 if figure == "holding_ms" else "3"}
+    performance = changed(TEAM, "performance.claim", claim).performance
+    assert performance is not None
+    assert performance.claim is not None
+
+
+def test_a_policy_without_a_claim_is_refused_in_production() -> None:
+    with pytest.raises(ConfigError, match=r"performance\.claim is incomplete"):
+        changed(TEAM, "performance", {"looks": 2, "variants": 5})
+
+
+def test_a_rehearsal_declares_nothing() -> None:
+    assert REHEARSAL.performance is None
 
 
 def test_a_looser_rule_beside_a_strict_one_does_no_harm() -> None:

@@ -195,6 +195,23 @@ def test_no_test_order_is_signed_before_the_move_to_validated(desk: Desk) -> Non
     assert code_of(lambda: desk.order(buy("2", client_id="gh-check-buy-limit"))) == "signer-no-authority"
 
 
+@pytest.mark.parametrize("stages", [(Stage.MOCK, Stage.TESTNET_VALIDATING), (Stage.TESTNET_VALIDATING, Stage.VALIDATED)])
+def test_four_questions_a_minute_about_the_testnets_orders_are_signed(desk: Desk, stages: tuple[Stage, Stage]) -> None:
+    desk.to_live(expected_stage=stages[0], target_stage=stages[1])
+    for _ in range(4):
+        desk.order(buy("2", client_id="gh-parity"))
+    assert code_of(lambda: desk.order(buy("2", client_id="gh-parity"))) == "signer-rate"
+    desk.clock.pass_ms(15_000)
+    assert desk.order(buy("2", client_id="gh-parity"))
+
+
+def test_an_id_of_a_question_escapes_no_limit_once_real_money_is_allowed(desk: Desk) -> None:
+    desk.to_live()
+    for _ in range(4):
+        desk.order(buy("8", client_id="gh-parity"))
+    assert code_of(lambda: desk.order(buy("8", client_id="gh-parity"))) == "signer-budget"
+
+
 def test_an_id_of_a_test_order_escapes_no_limit_once_real_money_is_allowed(desk: Desk) -> None:
     desk.to_live()
     for _ in range(4):

@@ -190,6 +190,7 @@ class LiveMarket:
     are lost, and a gap marks it."""
 
     speed = Decimal(1)
+    virtual = False
     rounds = 0
     ended = False
 

@@ -1,17 +1,13 @@
-"""Verbs that read the journal on disk: verify, tail, export, checkpoint, explain, report and verify."""
+"""Verbs that read the journal on disk: verify, tail, export, checkpoint and explain."""
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from pathlib import Path
 
 import pytest
 
 from controller.authority.keys import generate_key, save_key
-from controller.core.events import CommandAccepted
-from controller.journal.chain import entry_hash
-from policies import canonical
 from policies.authority import Verb
 from policies.stage import Stage
 from tests.support.cli_kit import Run, printed, write_journal
@@ -125,63 +121,3 @@ def test_a_gate_is_explained_by_its_last_decision(run: Run, journalled: Path) ->
 @pytest.mark.parametrize("subject", ["nobody", "f" * 32, "99999", "resume"])
 def test_an_unknown_subject_is_a_usage_error(run: Run, journalled: Path, subject: str) -> None:
     assert run("explain", subject, "-d", journalled).exit_code == 2
-
-
-def test_a_report_is_a_page_without_links_and_a_bundle_that_verifies(run: Run, journalled: Path) -> None:
-    written = printed(run("report", "-d", journalled, "-o", "json"))
-    page = Path(written["page"]).read_text()
-    assert "src=" not in page
-    assert "href=" not in page
-    assert "<script" not in page
-    assert "VALIDATED → LIVE_€10" in page
-    assert "<svg" in page
-    verified = printed(run("verify", written["bundle"], "-o", "json"))
-    assert verified["result"]["verdict"] == "PASS"
-    assert sorted(verified["persons"]) == ["alice", "bob"]
-
-
-def test_every_applied_command_can_be_reported(run: Run, journalled: Path, desk: Desk) -> None:
-    for event in desk.events(CommandAccepted):
-        assert run("report", "-d", journalled, "--command", event.command_id).exit_code == 0
-
-
-@pytest.mark.parametrize(
-    ("part", "old", "new"),
-    [
-        ("policy", '"name":"demo"', '"name":"dem0"'),
-        ("roster", '"alice"', '"alica"'),
-        ("body", '"persons":["alice","bob"]', '"persons":["alice","carol"]'),
-        ("body", '\\"verdict\\":\\"PASS\\"', '\\"verdict\\":\\"FAIL\\"'),
-        ("body", '\\"journal_seq\\":', '\\"journal_seq\\":1'),
-    ],
-)
-def test_a_changed_bundle_is_an_error_even_with_a_recomputed_hash(
-    run: Run, journalled: Path, part: str, old: str, new: str
-) -> None:
-    bundle = Path(printed(run("report", "-d", journalled, "-o", "json"))["bundle"])
-    document = json.loads(bundle.read_bytes())
-    entry = document["entry"]
-    holder = entry if part == "body" else document
-    assert old in holder[part]
-    holder[part] = holder[part].replace(old, new, 1)
-    fields = {name: entry[name] for name in ("seq", "epoch", "at", "kind", "prev")}
-    entry["hash"] = entry_hash(**fields, body=entry["body"].encode())
-    bundle.write_bytes(canonical.encode(document))
-    assert run("verify", bundle).exit_code in {1, 4}
-
-
-def test_a_bundle_with_a_wrong_hash_is_an_error(run: Run, journalled: Path) -> None:
-    bundle = Path(printed(run("report", "-d", journalled, "-o", "json"))["bundle"])
-    document = json.loads(bundle.read_bytes())
-    document["entry"]["seq"] += 1
-    bundle.write_bytes(canonical.encode(document))
-    result = run("verify", bundle, "-o", "json")
-    assert result.exit_code == 1
-    assert printed(result, error=True)["error"]["code"] == "bundle-broken"
-
-
-def test_without_an_applied_command_there_is_no_report(run: Run, deployment: Path) -> None:
-    write_journal(Desk().arm(), deployment)
-    result = run("report", "-d", deployment, "-o", "json")
-    assert result.exit_code == 2
-    assert json.loads(result.stderr)["error"]["code"] == "no-evidence"

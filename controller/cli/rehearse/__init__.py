@@ -1,0 +1,1 @@
+"""``gatehouse rehearse``: a whole deployment in virtual time."""

@@ -1,0 +1,102 @@
+"""The policy of a rehearsal: the demo's limits and guards, and gates that need as many covered hours as are rehearsed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from controller.rehearsal.folder import BOT
+from controller.version import SOURCE_ROOT
+from exchange.errors import ConfigError
+
+_BASE = SOURCE_ROOT / "policies" / "examples" / "demo.toml"
+_WARMUP_MOST_S, _WARMUP_PART = 600, 20
+_SILENCE_MS = 90_000
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How long everything takes, in virtual seconds: ``warmup_s`` at MOCK and at VALIDATED, ``covered_s`` in the validation."""
+
+    hours: float
+
+    @property
+    def covered_s(self) -> int:
+        """The covered time that the validation needs."""
+        return int(self.hours * 3600)
+
+    @property
+    def warmup_s(self) -> int:
+        """The covered time at MOCK, and again at VALIDATED."""
+        return max(20, min(_WARMUP_MOST_S, self.covered_s // _WARMUP_PART))
+
+    @property
+    def look_every_s(self) -> float:
+        """How often operators look at the gates: a look is many times the work of a tick."""
+        return min(600.0, max(2.0, self.covered_s / 300))
+
+    @property
+    def most_s(self) -> int:
+        """After this long the rehearsal ends wherever it is."""
+        return self.covered_s + self.covered_s // 10 + 6 * self.warmup_s + 600
+
+
+def policy_text(plan: Plan) -> str:
+    """The policy, without the testnet's key."""
+    text = _demo()
+    head = text[: text.index("[gates]")].replace("covered_ms = 30_000", f"covered_ms = {plan.covered_s * 1000}")
+    head = head.replace('name = "demo"', 'name = "rehearsal"').replace("ttl_ms = 600_000", "ttl_ms = 3_600_000")
+    return head + f'[[bots]]\nname = "{BOT}"\nsilence_max_ms = {_SILENCE_MS}\n\n' + _gates(plan)
+
+
+def _demo() -> str:
+    try:
+        return _BASE.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"{_BASE} cannot be read: {error.strerror}",
+            code="demo-file-missing",
+            remedy="Rehearse from a complete checkout of gatehouse.",
+        ) from None
+
+
+def _rule(name: str, metric: str, op: str, threshold: object, unit: str, samples: int) -> str:
+    what = f'id = "{name}", metric = "{metric}", op = "{op}", threshold = {threshold}, unit = "{unit}"'
+    return f"  {{ {what}, min_samples = {samples} }},"
+
+
+def _gates(plan: Plan) -> str:
+    hours, warm_ms = max(1, int(plan.hours)), plan.warmup_s * 1000
+    clean = _rule("clean-books", "reconciliation_breaks", "==", 0, "count", 1)
+    known = _rule("no-unknown", "unknown_orders", "==", 0, "count", 1)
+    covered = _rule("covered-time", "covered_ms", ">=", warm_ms, "ms", 1)
+    fit = _rule("account-fit", "account_checks_failed", "==", 0, "count", 6)
+    gates = {
+        "testnet-ready": [covered, _rule("orders", "orders", ">=", 1, "count", 1), clean],
+        "validation": [
+            _rule("covered-time", "covered_ms", ">=", plan.covered_s * 1000, "ms", 1),
+            _rule("coverage", "coverage_ratio", ">=", 0.95, "ratio", 1),
+            _rule("longest-gap", "longest_gap_ms", "<=", 120_000, "ms", 1),
+            _rule("orders", "orders", ">=", hours, "count", 1),
+            _rule("fills", "fills", ">=", max(1, hours // 2), "count", 1),
+            _rule("reject-ratio", "reject_ratio", "<=", 0.10, "ratio", 1),
+            clean,
+            known,
+            _rule("longest-unknown", "longest_unknown_ms", "<=", 60_000, "ms", 1),
+            _rule("clock", "clock_offset_max_ms", "<=", 900, "ms", 1),
+            _rule("drawdown", "drawdown_fraction", "<=", 0.15, "ratio", 1),
+            _rule("net-pnl", "net_pnl_eur", ">=", -1, "eur", 1),
+        ],
+        "live-ready": [covered, clean, known, fit],
+        "ramp-step": [covered, clean, known],
+        "resume": [_rule("covered-time", "covered_ms", ">=", 2000, "ms", 1), clean, known],
+    }
+    return "[gates]\n" + "".join(f"{name} = [\n" + "\n".join(rules) + "\n]\n" for name, rules in gates.items())
+
+
+def policy_file(path: Path) -> str:
+    """A policy of one's own. Raises ``ConfigError``."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}", code="file-unusable", remedy="Check the path.") from None
