@@ -19,6 +19,7 @@ from controller.bootstrap.leadership import ProcessServices, acquire_leadership
 from controller.bootstrap.read import read_deployment
 from controller.bootstrap.remote_claims import open_remote_claims
 from controller.bootstrap.signer import asking
+from controller.bootstrap.statistics import keep_statistics
 from controller.bootstrap.stopping import cancel_before_stop
 from controller.console.app import create_app as create_console
 from controller.console.limits import LOCAL_LIMITS
@@ -33,6 +34,7 @@ from controller.runtime.assembly import Assembly
 from controller.runtime.followers.latchfile import LATCH_FILE, LatchFile, latch_elsewhere
 from controller.runtime.followers.recent import RecentHistory
 from controller.runtime.recovery.snapshot import Snapshots
+from controller.runtime.statistics import EVERY_S, at_once
 from controller.runtime.surroundings import Surroundings
 from controller.settings.state_directory import state_directory
 from controller.signer.service import SignerService
@@ -59,6 +61,7 @@ class InsideController:
     assembly: Assembly | None = None
     journal: Journal | None = None
     starts: int = 0
+    statistics_every_s: float = EVERY_S
     on_started: Callable[[Assembly], None] = lambda _: None
     _stack: AsyncExitStack | None = None
 
@@ -97,6 +100,7 @@ class InsideController:
             surroundings = Surroundings(NoThreads, self.rng)
             deployment = in_force(deployment, leadership)
             self.assembly = await assemble(deployment, services, leadership, signers, _waits, stack, surroundings)
+            keep_statistics(self.assembly, alerts.notify, stack, compute=at_once, every_s=self.statistics_every_s)
             self.on_started(self.assembly)
             await run_assembly(self.assembly, stack)
             limits = GatewayLimits(strict_content_type=deployment.settings.gateway.strict_content_type)

@@ -12,6 +12,7 @@ from exchange.errors import ConfigError
 _BASE = SOURCE_ROOT / "policies" / "examples" / "demo.toml"
 _WARMUP_MOST_S, _WARMUP_PART = 600, 20
 _SILENCE_MS = 90_000
+_LOOKS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,8 @@ def policy_text(plan: Plan) -> str:
     text = _demo()
     head = text[: text.index("[gates]")].replace("covered_ms = 30_000", f"covered_ms = {plan.covered_s * 1000}")
     head = head.replace('name = "demo"', 'name = "rehearsal"').replace("ttl_ms = 600_000", "ttl_ms = 3_600_000")
-    return head + f'[[bots]]\nname = "{BOT}"\nsilence_max_ms = {_SILENCE_MS}\n\n' + _gates(plan)
+    declared = f"[performance]\nlooks = {_LOOKS}\nvariants = 1\n\n"
+    return head + declared + f'[[bots]]\nname = "{BOT}"\nsilence_max_ms = {_SILENCE_MS}\n\n' + _gates(plan)
 
 
 def _demo() -> str:
@@ -86,6 +88,8 @@ def _gates(plan: Plan) -> str:
             _rule("clock", "clock_offset_max_ms", "<=", 900, "ms", 1),
             _rule("drawdown", "drawdown_fraction", "<=", 0.15, "ratio", 1),
             _rule("net-pnl", "net_pnl_eur", ">=", -1, "eur", 1),
+            # Of the statistics only the execution is judged: whether a strategy earns is not what a rehearsal tries.
+            _rule("shortfall", "shortfall_median_bps", "<=", 8, "bps", 1),
         ],
         "live-ready": [covered, clean, known, fit],
         "ramp-step": [covered, clean, known],

@@ -28,6 +28,7 @@ from controller.rehearsal.scene import Rehearsal, Script
 from controller.rehearsal.time import VirtualClock, VirtualLoop, run_virtually
 from controller.rehearsal.venues import open_venues
 from controller.rehearsal.watchdog import Beside, InsideWatchdog, OpenWatchdog
+from controller.runtime.statistics import EVERY_S
 from controller.settings.watchdog import SOCKET_FILE
 from policies.stage import Stage
 
@@ -118,6 +119,8 @@ async def build(script: Script, parts: Processes, loop: VirtualLoop) -> Rehearsa
     beside = Beside(folder.directory, sites, clock, _child(rng))
     watchdog = InsideWatchdog(beside, parts.watchdog, folder.directory / "var" / SOCKET_FILE)
     controller = InsideController(folder.directory, sites, clock, _child(rng), parts.signer)
+    # A proposal has them computed anyway, and on the loop nothing else goes on meanwhile.
+    controller.statistics_every_s = max(EVERY_S, plan.covered_s / 4)
     port = open_port(folder, sites, clock, _child(rng))
     return Rehearsal(script, plan, loop, clock, sites, folder, venues, controller, watchdog, open_operators(folder, sites), port)
 
