@@ -1,8 +1,8 @@
 """Computes the statistics of the run beside the writer: every hour, and before a proposal whose gate asks for them.
 
-``controller.bootstrap.statistics`` runs it. They take seconds, so they are computed in a thread, from the state as it was at one
-entry of the journal; the writer journals the result (``RunMeasured``). Nothing waits for it but the proposal that asked. A
-computation that fails or takes too long is journalled as one that failed, so that no older figure stands for it.
+``controller.bootstrap.statistics`` runs it. They take seconds, so they are computed in a process of their own, from the state as it
+was at one entry of the journal; the writer journals the result (``RunMeasured``). Nothing waits for it but the proposal that asked.
+A computation that fails or takes too long is journalled as one that failed, so that no older figure stands for it.
 """
 
 from __future__ import annotations
@@ -10,14 +10,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from functools import partial
-from threading import Thread
 
 from controller.core.inputs import StatisticsComputed
 from controller.core.state import State
+from controller.runtime.figures_process import FiguresFailed, Found, in_a_process
 from exchange.errors import GatehouseError
-from gates.computed import Statistic
 from gates.registry import gate_for
 from gates.series import RunSeries
 from policies.authority import Verb
@@ -31,8 +29,6 @@ EVERY_S = 3_600.0
 WITHIN_S = 120.0
 """The longest time that one computation may take."""
 
-_Found = tuple[tuple[Statistic, ...], str]
-
 YOUNG_MS = 900_000
 """Statistics that are younger than this serve a proposal."""
 
@@ -42,50 +38,14 @@ RETRY_MS = 60_000
 PROPOSAL_WAITS_S = 10.0
 """How long a proposal waits for them: less than a client waits for the proposal."""
 
-Compute = Callable[[RunSeries, Performance | None, int], Awaitable[_Found]]
+Compute = Callable[[RunSeries, Performance | None, int], Awaitable[Found]]
 """Returns the figures of a series and the digest of the series."""
 
 _log = logging.getLogger(__name__)
 
 
-async def in_a_thread(series: RunSeries, performance: Performance | None, covered_ms: int) -> _Found:
-    """Compute beside the event loop. No stop of the process waits for the thread."""
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[_Found] = loop.create_future()
-
-    def work() -> None:
-        try:
-            found = _computed(series, performance, covered_ms)
-        except Exception as error:
-            settle(partial(_fail, done, error))
-        else:
-            settle(partial(_finish, done, found))
-
-    def settle(how: Callable[[], None]) -> None:
-        # The loop may have ended meanwhile, and then nobody waits.
-        with suppress(RuntimeError):
-            loop.call_soon_threadsafe(how)
-
-    Thread(target=work, name="statistics of the run", daemon=True).start()
-    return await done
-
-
-async def at_once(series: RunSeries, performance: Performance | None, covered_ms: int) -> _Found:
+async def at_once(series: RunSeries, performance: Performance | None, covered_ms: int) -> Found:
     """Compute on the event loop: for a rehearsal, whose time stands still meanwhile."""
-    return _computed(series, performance, covered_ms)
-
-
-def _finish(done: asyncio.Future[_Found], found: _Found) -> None:
-    if not done.done():
-        done.set_result(found)
-
-
-def _fail(done: asyncio.Future[_Found], error: Exception) -> None:
-    if not done.done():
-        done.set_exception(error)
-
-
-def _computed(series: RunSeries, performance: Performance | None, covered_ms: int) -> _Found:
     # A start does not need numpy and scipy, and they take seconds to load.
     from gates.figures import figures
 
@@ -103,7 +63,7 @@ class Statistics:
         state: Callable[[], State],
         tell: Callable[[StatisticsComputed], Awaitable[object]],
         *,
-        compute: Compute = in_a_thread,
+        compute: Compute = in_a_process,
         every_s: float = EVERY_S,
         within_s: float = WITHIN_S,
         proposal_waits_s: float = PROPOSAL_WAITS_S,
@@ -168,6 +128,8 @@ class Statistics:
                 found, digest = await self._compute(tally.series, policy.performance, tally.covered_ms)
         except TimeoutError:
             return report(series_digest="", figures=(), error=f"the statistics took longer than {self._within_s:g} s")
+        except FiguresFailed as error:
+            return report(series_digest="", figures=(), error=f"the statistics failed: {error}")
         except Exception as error:  # Whatever a library raises, it is this computation that failed.
             _log.exception("the statistics of the run failed")
             return report(series_digest="", figures=(), error=f"the statistics failed: {type(error).__name__}")

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from controller.core import inputs as i
 from controller.core.state import Measured, State
-from controller.runtime.statistics import Compute, Statistics, in_a_thread
+from controller.runtime.figures_process import FiguresFailed, in_a_process
+from controller.runtime.statistics import Compute, Statistics, at_once
 from exchange.model import Millis
 from gates.computed import Statistic
 from gates.series import RunSeries
@@ -198,26 +199,41 @@ async def test_two_computations_never_run_at_once(writer: Writer) -> None:
     assert (most, len(writer.reports)) == (1, 3)
 
 
-async def test_the_figures_are_computed_in_another_thread(validating: State, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[threading.Thread] = []
-
-    def figures(_: RunSeries, __: Performance | None, ___: int) -> tuple[Statistic, ...]:
-        seen.append(threading.current_thread())
-        return FOUND
-
-    monkeypatch.setattr("gates.figures.figures", figures)
+async def test_a_process_of_its_own_computes_the_same_figures(validating: State) -> None:
     assert validating.tally is not None
-    found, digest = await in_a_thread(validating.tally.series, None, 1)
-    assert (found, digest) == (FOUND, validating.tally.series.digest())
-    assert seen[0] is not threading.current_thread()
-    assert seen[0].daemon
+    series, performance = validating.tally.series, Performance(looks=2, variants=3)
+    assert await in_a_process(series, performance, 3_600_000) == await at_once(series, performance, 3_600_000)
 
 
-async def test_an_error_in_the_thread_reaches_the_caller(validating: State, monkeypatch: pytest.MonkeyPatch) -> None:
-    def figures(_: RunSeries, __: Performance | None, ___: int) -> tuple[Statistic, ...]:
-        raise MemoryError
-
-    monkeypatch.setattr("gates.figures.figures", figures)
+async def test_a_process_that_prints_nothing_has_failed(validating: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONHOME", "/nowhere")
     assert validating.tally is not None
-    with pytest.raises(MemoryError):
-        await in_a_thread(validating.tally.series, None, 1)
+    with pytest.raises(FiguresFailed, match="no Python frame"):
+        await in_a_process(validating.tally.series, None, 1)
+
+
+async def test_a_failed_process_is_told_with_its_own_words(writer: Writer) -> None:
+    async def failed(_: RunSeries, __: Performance | None, ___: int) -> tuple[tuple[Statistic, ...], str]:
+        raise FiguresFailed("MemoryError")
+
+    await writer.statistics(failed).refresh()
+    assert [report.error for report in writer.reports] == ["the statistics failed: MemoryError"]
+
+
+async def test_a_computation_that_is_given_up_leaves_no_process(validating: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: asyncio.Future[asyncio.subprocess.Process] = asyncio.get_running_loop().create_future()
+    start = asyncio.create_subprocess_exec
+
+    async def noted(*arguments: str, **options: Any) -> asyncio.subprocess.Process:
+        process = await start(*arguments, **options)
+        started.set_result(process)
+        return process
+
+    monkeypatch.setattr("asyncio.create_subprocess_exec", noted)
+    assert validating.tally is not None
+    task = asyncio.create_task(in_a_process(validating.tally.series, None, 1))
+    process = await started
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert process.returncode is not None
