@@ -37,7 +37,7 @@ WRITTEN_BEFORE = {
 """Every cause that was a free string once."""
 
 
-def moved(cause: str) -> bytes:
+def moved(cause: str, **added_since: int) -> bytes:
     return canonical.encode(
         {
             "from_stage": "LIVE_€10",
@@ -47,6 +47,7 @@ def moved(cause: str) -> bytes:
             "cause": cause,
             "reason": "stop",
             "command_id": "",
+            **added_since,
         }
     )
 
@@ -56,7 +57,7 @@ def test_a_journalled_cause_reads_back_unchanged(cause: str, kind: HaltClass) ->
     event = event_codec.decode("stage-changed", moved(cause))
     assert isinstance(event, e.StageChanged)
     assert (event.cause.value, HaltClass.of(event.cause)) == (cause, kind)
-    assert event_codec.encode(event) == moved(cause)
+    assert event_codec.encode(event) == moved(cause, lost_ms=0)
 
 
 def test_an_unknown_cause_is_refused() -> None:

@@ -24,7 +24,7 @@ from exchange.mexc.ratelimit import RateLimiter
 from exchange.mexc.reach import Reach
 from exchange.mexc.rest import RestCaller
 from exchange.mexc.signer import LocalSigner, SignerLimits
-from exchange.mexc.socket import StreamTiming
+from exchange.mexc.socket import StreamTiming, connect_tcp
 from exchange.model import Millis
 from exchange.ports import CancelAck, CancelFailed, CancelOutcome, VenueName
 from policies.stage import Stage
@@ -93,7 +93,9 @@ def cancelled_at(
     loop = VirtualTimeLoop()
     clock = VirtualClock(loop)
     http = Scripted(clock, fault, healthy_from_s, orders=3)
-    host: Any = SimpleNamespace(transport=http, limiter=RateLimiter(clock), clock=clock, venue_clock=VenueClock(clock))
+    host: Any = SimpleNamespace(
+        transport=http, limiter=RateLimiter(clock), clock=clock, venue_clock=VenueClock(clock), connect=connect_tcp
+    )
 
     async def cancel() -> tuple[CancelAllResult, float]:
         rest = RestCaller(host, LocalSigner("key", "secret", SignerLimits(frozenset({SYMBOL}), 10)))  # type: ignore[arg-type]
