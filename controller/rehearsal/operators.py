@@ -29,11 +29,12 @@ class NoAnswer(Exception):
 
 @dataclass(slots=True)
 class Signed:
-    """One command that was submitted: the verb, the stage it led to, and the error's code when it was refused."""
+    """One command that was submitted: its verb and id, the stage it led to, and the error's code when it was refused."""
 
     verb: str
     stage: str
     refused: str = ""
+    command_id: str = ""
 
 
 @dataclass(slots=True)
@@ -65,10 +66,15 @@ class Operators:
         for key in self.folder.persons.values():
             envelope = sign_with_file_key(envelope, key)
         status, receipt = await self._ask(Method.POST, "/v1/commands", envelope.text)
-        return self._note(verb, str(receipt.get("position", receipt.get("stage", ""))), {} if status == 200 else receipt)
+        stage, command_id = (
+            str(receipt.get("position", receipt.get("stage", ""))),
+            str(json.loads(proposal["payload"])["command_id"]),
+        )
+        return self._note(verb, stage, {} if status == 200 else receipt, command_id)
 
-    def _note(self, verb: Verb, stage: str, error: Mapping[str, Any]) -> Signed:
-        self.signed.append(Signed(verb.value, stage, str(error.get("error", {}).get("code", "unknown")) if error else ""))
+    def _note(self, verb: Verb, stage: str, error: Mapping[str, Any], command_id: str = "") -> Signed:
+        refused = str(error.get("error", {}).get("code", "unknown")) if error else ""
+        self.signed.append(Signed(verb.value, stage, refused, command_id))
         return self.signed[-1]
 
     async def climb(self, until: Stage, every_s: float) -> None:

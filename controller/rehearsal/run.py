@@ -48,7 +48,10 @@ class Processes:
 
 @dataclass(slots=True)
 class Result:
-    """How it ended. ``verdict`` is the stage, or why it went no further; times are seconds, memory is MiB."""
+    """How it ended. ``verdict`` is the stage, or why it went no further; times are seconds, memory is MiB.
+
+    ``validated_by``: the id of the command that ended the validation; empty where it did not pass.
+    """
 
     stage: str
     verdict: str
@@ -63,6 +66,7 @@ class Result:
     rounds: int
     counts: dict[str, int] = field(default_factory=dict)
     signed: list[str] = field(default_factory=list)
+    validated_by: str = ""
     struck: list[str] = field(default_factory=list)
     bot_ended: str = ""
     bot_said: str = ""
@@ -178,7 +182,7 @@ def _result(rehearsal: Rehearsal, status: Mapping[str, Any], counts: dict[str, i
     reader = read_journal(rehearsal.folder.directory / "var" / "journal.db")
     head = reader.head
     reader.close()
-    halted = status.get("halt_reason", "")
+    halted, signed = status.get("halt_reason", ""), rehearsal.operators.signed
     return Result(
         stage=str(status.get("stage", "")),
         verdict=f"HALTED: {halted}" if halted else str(status.get("position", "")),
@@ -195,7 +199,8 @@ def _result(rehearsal: Rehearsal, status: Mapping[str, Any], counts: dict[str, i
         struck=rehearsal.struck,
         bot_ended=rehearsal.bot_ended,
         bot_said=rehearsal.port.last_said,
-        signed=[f"{one.verb} {one.stage or one.refused}" for one in rehearsal.operators.signed],
+        validated_by=next((one.command_id for one in signed if one.stage == Stage.VALIDATED.value and not one.refused), ""),
+        signed=[f"{one.verb} {one.stage or one.refused}" for one in signed],
     )
 
 

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from controller.cli.rehearse.parts import processes
 from controller.cli.shared.output import Output, print_json, stderr, stdout
-from controller.cli.show.report import report
+from controller.cli.show.report import show_report, write_report
 from controller.rehearsal.bots import load_bot
 from controller.rehearsal.faults import named
 from controller.rehearsal.policy import policy_file
@@ -52,13 +52,16 @@ def rehearse_and_show(
     )
     with _progress(hours) as show, _log_beside(directory):
         result = rehearse(script, processes(), show)
-    document = {"simulated": True, "accelerated": True, "directory": str(directory), **asdict(result)}
+    # The run of the validation is what was rehearsed; where it did not pass, the report says how far it came.
+    sealed, written = write_report(directory, result.validated_by or None, None)
+    reports = {name: str(path) for name, path in written.items()}
+    document = {"simulated": True, "accelerated": True, "directory": str(directory), **asdict(result), "reports": reports}
     (directory / RESULT_FILE).write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     if output is Output.JSON:
         print_json(document)
     else:
         _print(directory, result)
-        report(None, None, directory, Output.TABLE)
+        show_report(sealed, written)
 
 
 def _stage(name: str) -> Stage:

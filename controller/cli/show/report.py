@@ -28,19 +28,14 @@ def report(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Write a report of the present run as one HTML page and one JSON document. It needs no running controller."""
-    from controller.cli.journal.files import opened, progressing
-    from controller.cli.shared.output import print_json, stdout
-    from controller.report.reading import report_of
-    from controller.settings.deployment import load_settings
+    from controller.cli.shared.output import print_json
     from exchange.errors import UsageError
 
     if command is not None and upto is not None:
         raise UsageError("a command names its entry itself", code="usage", remedy="Pass --command or --upto, not both.")
-    with opened(directory) as reader, progressing("reading the journal", upto or reader.head.seq) as step:
-        sealed, signed = report_of(map(step, reader.read()), reader.controller_id, command_id=command or "", upto=upto)
-    written = _write(directory / load_settings(directory).data / "reports", sealed, signed)
-    verdict = sealed.document["verdict"]
+    sealed, written = write_report(directory, command, upto)
     if output is Output.JSON:
+        verdict = sealed.document["verdict"]
         print_json(
             {
                 **{name: str(path) for name, path in written.items()},
@@ -50,7 +45,25 @@ def report(
             }
         )
         return
-    console = stdout()
+    show_report(sealed, written)
+
+
+def write_report(directory: Path, command: str | None, upto: int | None) -> tuple[Sealed, dict[str, Path]]:
+    """Write a report, and return it with its files. ``gatehouse rehearse`` ends with it. Raises ``GatehouseError``."""
+    from controller.cli.journal.files import opened, progressing
+    from controller.report.reading import report_of
+    from controller.settings.deployment import load_settings
+
+    with opened(directory) as reader, progressing("reading the journal", upto or reader.head.seq) as step:
+        sealed, signed = report_of(map(step, reader.read()), reader.controller_id, command_id=command or "", upto=upto)
+    return sealed, _write(directory / load_settings(directory).data / "reports", sealed, signed)
+
+
+def show_report(sealed: Sealed, written: dict[str, Path]) -> None:
+    """Print a report's verdict and where it is."""
+    from controller.cli.shared.output import stdout
+
+    console, verdict = stdout(), sealed.document["verdict"]
     console.print(f"{verdict['word']}  {verdict['sentence']}", markup=False)
     for name, path in written.items():
         console.print(f"{name:<8}{path}", markup=False)
