@@ -66,7 +66,7 @@ def policy_text(mode: Mode) -> str:
     text = re.sub(r'(metric = "covered_ms", op = ">=", threshold = )([\d_]+)(,)', covered, text)
     days = "|".join(sorted({rule.metric.value for rule in (*VALIDATION_RULES, *LIVE_RULES)}))
     text = re.sub(rf'\n  {{ id = "[a-z0-9-]+", metric = "(?:{days})",[^\n]*', "", text)
-    text = text.replace("\nlooks = 2\nvariants = 5\n", "\nlooks = 100\nvariants = 1000\n")
+    text = text.replace("\nlooks = 2\nvariants = 5\n", "\nlooks = 10\nvariants = 1000\n")
     # A sample is taken every second, so a thousand of them are time too.
     text = text.replace("min_samples = 1000", "min_samples = 20")
     text = re.sub(r"\ncovered_ms = [\d_]+", "\ncovered_ms = 20_000", text)

@@ -1,7 +1,8 @@
 """A private world for one command: own network, mounts and processes, in which MEXC's and the ECB's names are this machine.
 
 The names are in a hosts file of its own, and the stand-ins' certificate is of a CA that only this world trusts. Three files of the
-product are covered by copies in which only times are shorter. It needs root, ``unshare`` and ``ip``.
+product are covered by copies in which only times are shorter, and what only days can prove is not required. It needs root,
+``unshare`` and ``ip``.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ SHORTER: Mapping[str, Sequence[tuple[str, str]]] = {
         ),
         (f'{COVERED}"600000")', f'{COVERED}"10000")'),
         (f'{COVERED}"60000")', f'{COVERED}"5000")'),
+        # What days of trading prove: rotations, drills inside the run, performance, and the judgement of the real venue.
+        ("(*DRILL_RULES, *VALIDATION_RULES, *LIVE_RULES)", "DRILL_RULES"),
     ),
     "controller/runtime/venues/rates.py": (("RateSource.ECB: 1800", "RateSource.ECB: 10"), ("RETRY_S = 60", "RETRY_S = 5")),
     "exchange/mexc/socket.py": (
@@ -45,7 +48,8 @@ SHORTER: Mapping[str, Sequence[tuple[str, str]]] = {
         ("rotate_every: int = 23 * 3_600_000", "rotate_every: int = 60_000"),
     ),
 }
-"""What the covering copies change: text of the product, and the text of the copy. Only times are shorter."""
+"""What the covering copies change: text of the product, and the text of the copy. Times are shorter, and what only days prove is
+not required."""
 
 
 def why_not() -> str:

@@ -12,6 +12,8 @@ from controller.bootstrap.venues import own_venues
 from controller.core.inputs import AlertNoticed
 from controller.runtime.loop.clock import SystemClock
 from controller.runtime.loop.inbox import Inbox
+from controller.settings.deployment import Settings
+from controller.settings.venues import endpoint_of
 from controller.telemetry.alerts import Alerts
 from controller.telemetry.redact import Redactor
 from controller.telemetry.sentry import NO_REPORTS
@@ -33,7 +35,10 @@ async def cancel_at_a_locked_venue(alerts: Alerts) -> object:
     server = await asyncio.start_server(refuse, "127.0.0.1", 0)
     address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
     venue = SimpleNamespace(rest=f"http://{address}", ws=f"ws://{address}")
-    deployment = cast("Deployment", SimpleNamespace(settings=SimpleNamespace(environment=None, testnet=venue, live=venue)))
+    settings = SimpleNamespace(environment=None, testnet=venue, live=venue)
+    deployment = cast(
+        "Deployment", SimpleNamespace(settings=settings, endpoint=lambda name: endpoint_of(cast("Settings", settings), name))
+    )
     signers = Signers({name: LocalSigner("mx0key", "secret", NO_ORDERS) for name in (VenueName.TESTNET, VenueName.LIVE)}, None)
     async with server, own_venues(deployment, alerts, SystemClock(), signers) as venues:
         return await venues[VenueName.LIVE].cancel_all(("BTCUSDC",))
