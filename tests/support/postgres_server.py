@@ -97,7 +97,9 @@ class PostgresServer:
         with psycopg.connect(self.url("postgres")) as connection:
             found = connection.execute(serving, (database,)).fetchall()
         for (pid,) in found:
-            os.kill(pid, signal.SIGKILL)
+            # After the first one the server ends the others itself.
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def pause(self) -> None:
         """SIGSTOP the server and all its processes: it stops answering, and no connection breaks."""

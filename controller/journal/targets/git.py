@@ -198,7 +198,8 @@ async def _end(process: Process) -> None:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, number)
         with suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), END_S)
+            async with asyncio.timeout(END_S):
+                await process.wait()
 
 
 def _unlock(work: Path, now: Millis) -> None:

@@ -364,7 +364,8 @@ class Bots:
         if self._writer.state.orders[client_id].status is OrderStatus.ADMITTED:
             outcome = self._waiting.setdefault(client_id, asyncio.Event())
             try:
-                await asyncio.wait_for(outcome.wait(), OUTCOME_WITHIN_S)
+                async with asyncio.timeout(OUTCOME_WITHIN_S):
+                    await outcome.wait()
             except TimeoutError:
                 return Outstanding(client_id, self._writer.state.orders[client_id].bot_client_id, "no outcome yet")
         return _reply(self._writer.state.orders[client_id])

@@ -141,7 +141,8 @@ class CheckpointPublisher:
         due, retry_s = self._due[target.name], 0
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(due.wait(), retry_s or None)
+                async with asyncio.timeout(retry_s or None):
+                    await due.wait()
             due.clear()
             publication = await self._publish(target)
             retry_s = min(max(FIRST_RETRY_S, retry_s * 2), LAST_RETRY_S) if publication.problem else 0

@@ -214,7 +214,8 @@ class Standby:
             await asyncio.sleep(CHECK_EVERY_S)
             return
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._halt.wait(), CHECK_EVERY_S)
+            async with asyncio.timeout(CHECK_EVERY_S):
+                await self._halt.wait()
 
     def _close_reader(self) -> None:
         if self._reader is not None:

@@ -90,7 +90,8 @@ class Sweeper:
                     "a sweep failed", extra={"fields": {"venue": self._venue.name, "code": error.code, "why": error.message}}
                 )
             try:
-                await asyncio.wait_for(self._soon.wait(), self._every_s)
+                async with asyncio.timeout(self._every_s):
+                    await self._soon.wait()
             except TimeoutError:
                 continue
 

@@ -60,7 +60,8 @@ class RulesReader:
         """Read the rules again and again."""
         while True:
             try:
-                await asyncio.wait_for(self._refused.wait(), READ_EVERY_S)
+                async with asyncio.timeout(READ_EVERY_S):
+                    await self._refused.wait()
                 await asyncio.sleep(READ_AGAIN_AFTER_S)
             except TimeoutError:
                 pass

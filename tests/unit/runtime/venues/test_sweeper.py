@@ -107,6 +107,20 @@ def test_a_reading_began_with_the_try_that_gave_it(loop: VirtualTimeLoop) -> Non
     assert (reading.started_at - start, reading.fills_before, account.asked) == (300, 2, 3)
 
 
+def test_an_end_is_heard_while_a_sweep_is_asked_for(loop: VirtualTimeLoop) -> None:
+    sweeper, _ = sweeper_of(Account(), loop)
+
+    async def ended() -> bool:
+        sweeping = asyncio.create_task(sweeper.run())
+        await asyncio.sleep(EVERY_S / 2)
+        sweeper.sweep_soon()
+        sweeping.cancel()
+        await asyncio.wait({sweeping}, timeout=EVERY_S)
+        return sweeping.cancelled()
+
+    assert run_in_virtual_time(ended(), loop)
+
+
 def test_an_account_that_never_stands_still_gives_no_baseline(loop: VirtualTimeLoop) -> None:
     account = Account(list(range(TRIES + 1)))
     sweeper, found = sweeper_of(account, loop)
