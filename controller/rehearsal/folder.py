@@ -18,7 +18,7 @@ from controller.authority.keys import public_key, save_key
 from controller.authority.roster import KeyType, roster_key
 from controller.bootstrap.journal import CHECKPOINT_KEY_FILE
 from controller.settings.deployment import FILE_NAME
-from exchange.errors import UsageError
+from controller.settings.new_directory import make_new_directory
 from exchange.statement import public_line
 from policies.authority import Role
 
@@ -58,7 +58,7 @@ def write_folder(directory: Path, policy: str, release: bytes, rng: Random) -> F
     Raises:
         UsageError: the directory is not empty, or cannot be made.
     """
-    _make(directory)
+    make_new_directory(directory)
     accounts = {name: Account(name, "mx0" + _token(rng, 16), _token(rng, 32)) for name in VENUES}
     persons = {name: _key(rng) for name in PERSONS}
     folder = Folder(directory, accounts, persons, "gh" + _token(rng, 16), _token(rng, 32), _token(rng, 32))
@@ -77,23 +77,6 @@ def write_folder(directory: Path, policy: str, release: bytes, rng: Random) -> F
     (directory / "roster.toml").write_text(_roster(persons), encoding="utf-8")
     (directory / FILE_NAME).write_text(_settings(folder, release), encoding="utf-8")
     return folder
-
-
-def _make(directory: Path) -> None:
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        if any(directory.iterdir()):
-            raise UsageError(
-                f"{directory} is not empty",
-                code="not-empty",
-                remedy="Name a directory that is new or empty: nothing is overwritten.",
-            )
-        for name in ("keys", "secrets"):
-            (directory / name).mkdir(mode=0o700)
-    except OSError as error:
-        raise UsageError(
-            f"{directory} cannot be made: {error.strerror}", code="no-directory", remedy="Choose a directory that you can write to."
-        ) from None
 
 
 def _token(rng: Random, size: int) -> str:

@@ -18,8 +18,8 @@ from controller.cli.shared import places
 from controller.runtime.followers.high_water import forget_folder
 from controller.runtime.followers.latchfile import latch_elsewhere
 from controller.settings.deployment import FILE_NAME
+from controller.settings.new_directory import make_new_directory
 from controller.settings.state_directory import state_directory
-from exchange.errors import UsageError
 from exchange.statement import public_line
 from policies.authority import Role
 from policies.stage import Mode
@@ -120,20 +120,7 @@ def make_directory(directory: Path) -> None:
     Raises:
         UsageError: it is not empty or cannot be made.
     """
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        if any(directory.iterdir()):
-            raise UsageError(
-                f"{directory} is not empty",
-                code="not-empty",
-                remedy="Name a directory that is new or empty: nothing is overwritten.",
-            )
-        for name in ("keys", "secrets"):
-            (directory / name).mkdir(mode=0o700)
-    except OSError as error:
-        raise UsageError(
-            f"{directory} cannot be made: {error.strerror}", code="no-directory", remedy="Choose a directory that you can write to."
-        ) from None
+    make_new_directory(directory)
     _forget_former(directory)
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from functools import partial
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from controller.cli.shared.output import HERE, DirectoryOption, Output, OutputOption
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 LimitOption = Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many to show, newest first.")]
 WatchOption = Annotated[bool, typer.Option("--watch", "-w", help="Refresh until Ctrl-C.")]
@@ -28,27 +32,15 @@ def status(
     interval: IntervalOption = 1.0,
 ) -> None:
     """Show stage, exposure, coverage and the possible next steps."""
-    from rich.live import Live
-
     from controller.cli.shared.client import OperatorClient
-    from controller.cli.shared.output import print_json, stdout
     from controller.cli.show.status_view import status_panel
 
     with OperatorClient(directory) as client:
-        if output is Output.JSON:
-            print_json(client.status())
-            while watch:
-                time.sleep(interval)
-                print_json(client.status())
-            return
-        console = stdout()
-        if not watch or not console.is_terminal:
-            console.print(status_panel(client.status(), directory))
-            return
-        with Live(status_panel(client.status(), directory), console=console, auto_refresh=False) as live:
-            while True:
-                time.sleep(interval)
-                live.update(status_panel(client.status(), directory), refresh=True)
+
+        def page() -> RenderableType:
+            return status_panel(client.status(), directory)
+
+        _show(client.status, page, page, output, every_s=interval if watch else None)
 
 
 def gates(
@@ -58,28 +50,44 @@ def gates(
     interval: IntervalOption = 2.0,
 ) -> None:
     """Show the gates of the next steps up, rule by rule: what is measured, what is missing, and by when at the present pace."""
-    from rich.live import Live
-
     from controller.cli.shared.client import OperatorClient
-    from controller.cli.shared.output import print_json, stdout
     from controller.cli.show.gates_view import gates_page
 
     with OperatorClient(directory) as client:
-        if output is Output.JSON:
-            print_json(client.gates())
-            while watch:
-                time.sleep(interval)
-                print_json(client.gates())
-            return
-        console = stdout()
-        if not watch or not console.is_terminal:
-            console.print(gates_page(client.gates(), client.status()))
-            return
-        page = partial(gates_page, brief=True)
-        with Live(page(client.gates(), client.status()), console=console, auto_refresh=False) as live:
-            while True:
-                time.sleep(interval)
-                live.update(page(client.gates(), client.status()), refresh=True)
+
+        def page(*, brief: bool = False) -> RenderableType:
+            return gates_page(client.gates(), client.status(), brief=brief)
+
+        _show(client.gates, page, partial(page, brief=True), output, every_s=interval if watch else None)
+
+
+def _show(
+    read: Callable[[], object],
+    page: Callable[[], RenderableType],
+    watched: Callable[[], RenderableType],
+    output: Output,
+    *,
+    every_s: float | None,
+) -> None:
+    """Show what is read, once or every so many seconds: as JSON, or as a page, which a terminal shows in place while watched."""
+    from rich.live import Live
+
+    from controller.cli.shared.output import print_json, stdout
+
+    if output is Output.JSON:
+        print_json(read())
+        while every_s is not None:
+            time.sleep(every_s)
+            print_json(read())
+        return
+    console = stdout()
+    if every_s is None or not console.is_terminal:
+        console.print(page())
+        return
+    with Live(watched(), console=console, auto_refresh=False) as live:
+        while True:
+            time.sleep(every_s)
+            live.update(watched(), refresh=True)
 
 
 def orders(directory: DirectoryOption = HERE, output: OutputOption = Output.TABLE, limit: LimitOption = 20) -> None:
