@@ -72,6 +72,8 @@ class OurBooks:
 
         What we knew when we asked, the testnet did before, so an older state of the books is not what it has to sign.
         """
+        if digest == (self.marks[-1].digest if self.marks else Books().digest):
+            return True
         states = (Mark(Millis(0), 0, Books().digest), *self.marks) if len(self.marks) < KEPT else self.marks
         ends = (*(one.at for one in states[1:]), None)
         return any(one.digest == digest and (end is None or end >= asked_at) for one, end in zip(states, ends, strict=True))

@@ -5,7 +5,7 @@ nothing changed. So a decision that brings nothing but such measurements may hol
 of the newest, how many there were, and the lowest and highest figures. They become one entry of each kind
 
 - before any other event: no entry is older than what was measured before it,
-- at once when something changed that a gate or a guard judges, or that a start needs: see ``_judged``,
+- at once when something changed that a gate or a guard judges, or that a start needs: see ``_judged_alike``,
 - after ``HOLD_SAMPLE_MS`` or ``HOLD_COMPARED_MS`` at the latest.
 
 The writer owns what is held; it is no part of the state, which is a fold of the journal. Every decision is made on the state with
@@ -17,8 +17,9 @@ Measurements join only where folding them together gives the state that folding 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -29,6 +30,7 @@ from controller.core.decisions.refusals import Refusals, fact_of
 from controller.core.fold.apply import apply
 from controller.core.state import Ledger, State
 from exchange.model import Millis
+from exchange.ports import VenueName
 from gates.measure import Tally
 from policies.values import replace
 
@@ -58,6 +60,8 @@ class Held:
     compared_since: Millis = Millis(0)
     newest: Millis = Millis(0)
     refusals: Refusals = Refusals()
+    # The last state that this was folded into, and the result. A copy by ``replace`` starts without it.
+    _folded: tuple[State, State] | None = field(default=None, init=False, repr=False, compare=False)
 
     def __bool__(self) -> bool:
         return self.sample is not None or bool(self.compared) or bool(self.refusals)
@@ -69,8 +73,17 @@ class Held:
         return (*measured, *self.refusals.events())
 
     def over(self, state: State, now: Millis) -> State:
-        """The state as if all of this were journalled now."""
-        return folded(state, self.events(now), now)
+        """The state as if all of this were journalled now.
+
+        Most decisions hold back what the decision before held back, on the same state. Only the time differs then: a measurement
+        says itself when it was made. A repeated refusal and an alert take the time of their entry, so those are folded each time.
+        """
+        if self._folded is not None and self._folded[0] is state:
+            return replace(self._folded[1], at=now)
+        after = folded(state, self.events(now), now)
+        if after is not state and not self.refusals and after.alerts is state.alerts:
+            object.__setattr__(self, "_folded", (state, after))
+        return after
 
     def joined(self, events: Sequence[e.Event], now: Millis, before: State) -> Held | None:
         """This with more measurements and repeated refusals, made now; ``None`` if something is among them that is written at once.
@@ -110,11 +123,11 @@ class Held:
         return None if counted is None else replace(self, refusals=counted, newest=now)
 
     def due(self, before: State, now: Millis) -> Held:
-        """The part of this that is not held back any longer: it is old, or ``_judged`` sees it."""
+        """The part of this that is not held back any longer: it is old, or ``_judged_alike`` sees it."""
         measured = replace(self, refusals=Refusals())
         samples, comparisons = replace(measured, compared=()), replace(measured, sample=None)
-        sample_due = now - self.sampled_since >= HOLD_SAMPLE_MS or _judged(samples.over(before, now)) != _judged(before)
-        compared_due = now - self.compared_since >= HOLD_COMPARED_MS or _judged(comparisons.over(before, now)) != _judged(before)
+        sample_due = now - self.sampled_since >= HOLD_SAMPLE_MS or not _judged_alike(samples.over(before, now), before)
+        compared_due = now - self.compared_since >= HOLD_COMPARED_MS or not _judged_alike(comparisons.over(before, now), before)
         # An account that has not agreed since the start is not an account in which nothing changed.
         compared_due = compared_due or any(before.ledger(one.venue).reconciled_at is None for one in self.compared)
         return replace(
@@ -132,6 +145,8 @@ class Held:
             compared=() if written.compared else self.compared,
             refusals=self.refusals.without(written.refusals, now),
         )
+        if left == self:
+            return self
         return left or Held(refusals=left.refusals)
 
     def all_written(self, events: Sequence[e.Event], now: Millis, before: State) -> Held:
@@ -189,14 +204,26 @@ def _plain(state: State) -> State:
     return replace(state, seq=0)
 
 
-def _judged(state: State) -> State:
-    """A state without the figures that a crash may take back: how long it was measured, how often, and the newest values.
+def _judged_alike(one: State, other: State) -> bool:
+    """Whether two states differ in nothing but the figures that a crash may take back: how long it was measured, how often, and
+    the newest values.
 
     What is left must not be lost: peaks, falls, breaks, the first value of a day, whether something is known at all.
     """
-    ledgers = Map({name: _judged_ledger(ledger) for name, ledger in state.ledgers.items()})
-    tally = state.tally and _judged_tally(state.tally)
-    return replace(state, seq=0, at=Millis(0), ledgers=ledgers, tally=tally)
+    values, others = vars(one), vars(other)
+    changed = [name for name, value in values.items() if value is not others[name] and name not in {"seq", "at"}]
+    return all(_ALIKE_TO_JUDGE.get(name, operator.eq)(values[name], others[name]) for name in changed)
+
+
+def _ledgers_alike(some: Map[VenueName, Ledger], others: Map[VenueName, Ledger]) -> bool:
+    one, other = dict(some.items()), dict(others.items())
+    return one.keys() == other.keys() and all(
+        ledger is other[name] or _judged_ledger(ledger) == _judged_ledger(other[name]) for name, ledger in one.items()
+    )
+
+
+def _tallies_alike(one: Tally | None, other: Tally | None) -> bool:
+    return one is not None and other is not None and _judged_tally(one) == _judged_tally(other)
 
 
 def _judged_ledger(ledger: Ledger) -> Ledger:
@@ -238,6 +265,9 @@ def _judged_tally(tally: Tally) -> Tally:
         longest_gap_why="",
         longest_gap_at=Millis(0),
     )
+
+
+_ALIKE_TO_JUDGE: dict[str, Callable[[Any, Any], bool]] = {"ledgers": _ledgers_alike, "tally": _tallies_alike}
 
 
 def _known(value: object) -> Any:

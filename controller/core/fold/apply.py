@@ -325,8 +325,9 @@ def _reconciled(state: State, event: e.Reconciled) -> State:
         suspected=event.suspected,
         gaps=tuple(Map(gap) for gap in event.gaps),
         pending=event.pending,
+        read_at=at,
+        read_since=_read_since(state, ledger, event, at),
     )
-    ledger = replace(ledger, read_at=at, read_since=_read_since(state, ledger, event, at))
     state = alerts.reconciled(state, event)
     state = flatten.reconciled(replace(state, ledgers=state.ledgers.set(event.venue, ledger)), event)
     if event.venue is not state.watched or state.tally is None:

@@ -11,7 +11,7 @@ from controller.core.inputs import VenueReported
 from controller.runtime.loop.inbox import Inbox
 from controller.runtime.venues.strangers import Strangers
 from exchange.model import Fill
-from exchange.ports import Clock, MarketFeed, StreamGap, Venue, VenueName, WatchedStreams
+from exchange.ports import Clock, MarketFeed, StreamGap, Venue, VenueName
 from exchange.stream_life import StreamLife
 
 
@@ -31,6 +31,8 @@ def lives(feeds: Mapping[VenueName, MarketFeed], venues: Mapping[VenueName, Venu
     found: dict[VenueName, tuple[StreamLife, ...]] = {}
     for one in (feeds, venues):
         for name, streaming in one.items():
-            if isinstance(streaming, WatchedStreams):
-                found[name] = (*found.get(name, ()), *streaming.streams)
+            # What ``isinstance`` of ``WatchedStreams`` asks. That looks at every attribute first, and this runs with each tick.
+            own: tuple[StreamLife, ...] | None = getattr(streaming, "streams", None)
+            if own is not None:
+                found[name] = (*found.get(name, ()), *own)
     return found

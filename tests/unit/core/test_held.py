@@ -280,3 +280,19 @@ def test_a_planned_stop_loses_nothing(desk: HoldingDesk) -> None:
     desk.give(i.Stopping())
     assert desk.state == seen
     assert not desk.give(i.Stopping()).events
+
+
+def test_what_was_folded_once_is_what_folding_it_again_gives(desk: HoldingDesk) -> None:
+    quiet(desk, 20_000)
+    assert desk.held.sample is not None
+    assert desk.now_seen.at == desk.now
+    desk.pass_time(300)
+    never_folded = replace(desk.held)
+    assert desk.now_seen == never_folded.over(desk.state, desk.now)
+
+
+def test_what_was_folded_into_one_state_is_folded_anew_into_another(desk: HoldingDesk) -> None:
+    quiet(desk, 20_000)
+    other = replace(desk.state, started_at=desk.state.started_at + 1)
+    assert desk.now_seen != desk.held.over(other, desk.now)
+    assert desk.held.over(other, desk.now) == replace(desk.held).over(other, desk.now)
