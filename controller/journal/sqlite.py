@@ -389,7 +389,7 @@ def _head(connection: apsw.Connection, controller_id: str) -> Head:
 
 def _identity(path: Path) -> tuple[int, int] | None:
     try:
-        found = path.lstat()
+        found = os.lstat(path)
     except OSError:
         return None
     return found.st_dev, found.st_ino

@@ -44,9 +44,11 @@ def closed_because(rules: SymbolRules | None) -> str:
 
 def _judge(draft: Draft, policy: Policy, venue: VenueName, symbol: str, why: str) -> None:
     state = draft.after
+    known = state.closed_symbols.get(key_of(venue, symbol))
+    if not why and known is None:
+        return
     orders = sum(1 for order in state.open_on(venue) if order.symbol == symbol and order.working)
     held = bought(state, policy, venue, symbol)
-    known = state.closed_symbols.get(key_of(venue, symbol))
     # One that is not listed stops the guard of quotes and the sweeps, so people hear of it even when nothing is at stake in it.
     if why and (orders or held > 0 or why == NOT_LISTED):
         if known is None or known.why != why:

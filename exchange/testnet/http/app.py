@@ -48,7 +48,9 @@ RouteHandler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 def build_app(venue: SimulatedVenue, control_token: str) -> Starlette:
     """The application of one venue. ``control_token`` guards ``/__control``; empty leaves it out."""
+    # The table first: nearly every request is for one of its paths, and no other route has any of them.
     routes: list[BaseRoute] = [
+        *_routes(venue, ENDPOINTS),
         page.route(venue),
         provenance.route(venue),
         statement.route(venue),
@@ -57,7 +59,6 @@ def build_app(venue: SimulatedVenue, control_token: str) -> Starlette:
     ]
     if control_token:
         routes.extend(control.routes(venue, control_token))
-    routes.extend(_routes(venue, ENDPOINTS))
     return Starlette(
         routes=routes,
         middleware=[Middleware(_SimulatedHeader)],
