@@ -34,7 +34,7 @@ class Supervisor(Thread):
     ) -> None:
         super().__init__(name=f"{name}'s process", daemon=True)
         self._what, self._kind = name, kind
-        self._command = (sys.executable, "-m", "controller", *arguments)
+        self._command = (sys.executable, "-P", "-m", "controller", *arguments)
         self._output = output
         self._is_running = is_running
         self._notify = notify

@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import importlib
 import importlib.util
+import inspect
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -116,6 +117,20 @@ def open_port(folder: Folder, sites: Sites, clock: Clock, rng: Random) -> BotPor
     return BotPort(transport, folder.bot_key, folder.bot_secret, clock, rng)
 
 
+async def run_bot(bot: Bot, port: BotPort) -> str:
+    """Let a bot trade, and return how it ended. Whatever it raises ends the bot alone, not the rehearsal."""
+    try:
+        await bot.trade(port)
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        return repr(error)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - somebody else's program
+        return repr(error)
+    return "it returned"
+
+
 def load_bot(name: str | None) -> Bot:
     """The bot of a module (``package.module``), whose coroutine ``trade`` is it; without a name the built-in one.
 
@@ -132,13 +147,19 @@ def load_bot(name: str | None) -> Bot:
     try:
         module = importlib.import_module(name)
         trade, file = module.trade, module.__file__
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(
-            f"{name} is no bot: {error}",
-            code="rehearsal-bot",
-            remedy="Name an importable module with `async def trade(port)`; ops/docs/rehearsal.md shows one.",
-        ) from None
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - somebody else's program
+        raise _no_bot(name, f"{type(error).__name__}: {error}") from None
+    if not inspect.iscoroutinefunction(trade):
+        raise _no_bot(name, "its `trade` is no coroutine")
     return Bot(name, trade, Path(file).read_bytes() if file else hashlib.sha256(name.encode()).digest())
+
+
+def _no_bot(name: str, why: str) -> ConfigError:
+    return ConfigError(
+        f"{name} is no bot: {why}",
+        code="rehearsal-bot",
+        remedy="Name an importable module with `async def trade(port)`; ops/docs/rehearsal.md shows one.",
+    )
 
 
 def _on_client(client: str, program: Path) -> Bot:
@@ -149,7 +170,7 @@ def _on_client(client: str, program: Path) -> Bot:
         assert spec.loader is not None
         adapter = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(adapter)
-    except (OSError, ImportError) as error:
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - somebody else's program
         raise ConfigError(
             f"{program} cannot trade in a rehearsal: {error}",
             code="rehearsal-bot",

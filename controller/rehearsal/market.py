@@ -75,7 +75,7 @@ class Tapes:
             for path in self.paths:
                 first: int | None = None
                 opened = at
-                for bar in read_bars(_lines(path), market):
+                for bar in _read(path, market):
                     first = bar.opened_at if first is None else first
                     opened = at + bar.opened_at - first
                     yield replace(bar, opened_at=Millis(opened))
@@ -83,6 +83,29 @@ class Tapes:
                     raise IntegrityError(f"{path} has no bars", code="bars-unusable", remedy="Give a file with bars.")
                 at = opened + market.length_ms
             self.rounds += 1
+
+
+def _read(path: Path, market: BarMarket) -> Iterator[Bar]:
+    """The bars of one file, in order. An error names the file, because several may be played."""
+    before: Bar | None = None
+    try:
+        for bar in read_bars(_lines(path), market):
+            _in_order(before, bar, market)
+            before = bar
+            yield bar
+    except IntegrityError as error:
+        if str(path) in error.message:
+            raise
+        raise IntegrityError(f"{path}: {error.message}", code=error.code, remedy=error.remedy) from error
+
+
+def _in_order(before: Bar | None, bar: Bar, market: BarMarket) -> None:
+    if before is not None and bar.opened_at < before.opened_at + market.length_ms:
+        raise IntegrityError(
+            f"the bar at {bar.opened_at} begins before the one before it ended",
+            code="bars-unusable",
+            remedy="Sort the file by time, and leave each minute in it once.",
+        )
 
 
 def _lines(path: Path) -> Iterator[str]:

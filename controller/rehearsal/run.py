@@ -16,17 +16,17 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from controller.rehearsal.bots import open_port
+from controller.rehearsal.bots import open_port, run_bot
 from controller.rehearsal.controller import InsideController, OpenSigner
 from controller.rehearsal.faults import strike_in_turn
-from controller.rehearsal.folder import write_folder
+from controller.rehearsal.folder import VENUES, write_folder
 from controller.rehearsal.market import Tapes
 from controller.rehearsal.network import Sites
 from controller.rehearsal.operators import NoAnswer, open_operators
 from controller.rehearsal.policy import Plan, policy_text
 from controller.rehearsal.scene import Rehearsal, Script
-from controller.rehearsal.time import VirtualClock, VirtualLoop, run_virtually
-from controller.rehearsal.venues import open_venues
+from controller.rehearsal.time import VirtualClock, VirtualLoop, end_tasks, run_virtually
+from controller.rehearsal.venues import markets_play, open_venues
 from controller.rehearsal.watchdog import Beside, InsideWatchdog, OpenWatchdog
 from controller.runtime.statistics import EVERY_S
 from controller.settings.watchdog import SOCKET_FILE
@@ -80,7 +80,7 @@ async def play(rehearsal: Rehearsal, on_look: OnLook) -> dict[str, Any]:
     """Until the last stage is reached, the deployment halts, or the time is over. Returns the last status."""
     await rehearsal.watchdog.start()
     await rehearsal.controller.start()
-    trading = asyncio.ensure_future(rehearsal.script.bot.trade(rehearsal.port))
+    trading = asyncio.create_task(_trade(rehearsal))
     climbing = asyncio.create_task(rehearsal.operators.climb(rehearsal.script.until, rehearsal.plan.look_every_s))
     striking = asyncio.create_task(strike_in_turn(rehearsal, rehearsal.script.faults)) if rehearsal.script.faults else None
     status: dict[str, Any] = {}
@@ -88,13 +88,12 @@ async def play(rehearsal: Rehearsal, on_look: OnLook) -> dict[str, Any]:
     try:
         while rehearsal.loop.time() < rehearsal.plan.most_s:
             await asyncio.sleep(max(LOOK_EVERY_S, rehearsal.plan.look_every_s))
+            markets_play(rehearsal.venues)
             try:
                 status = await rehearsal.operators.status()
             except NoAnswer:
                 continue
             on_look(rehearsal, status)
-            if trading.done() and not rehearsal.bot_ended:
-                rehearsal.bot_ended = repr(trading.exception() or "it returned")
             if striking is not None and striking.done():
                 striking.result()
             if status["stage"] == Stage.HALTED.value:
@@ -108,9 +107,11 @@ async def play(rehearsal: Rehearsal, on_look: OnLook) -> dict[str, Any]:
         return status
     finally:
         running = [task for task in (trading, climbing, striking) if task is not None]
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        await end_tasks(running)
+
+
+async def _trade(rehearsal: Rehearsal) -> None:
+    rehearsal.bot_ended = await run_bot(rehearsal.script.bot, rehearsal.port)
 
 
 async def build(script: Script, parts: Processes, loop: VirtualLoop) -> Rehearsal:
@@ -118,8 +119,10 @@ async def build(script: Script, parts: Processes, loop: VirtualLoop) -> Rehearsa
     clock, sites, rng = VirtualClock(loop, START), Sites(), Random(script.seed)  # noqa: S311 - a rehearsal's keys are no secrets
     plan = Plan(script.hours)
     policy = script.policy if script.policy is not None else policy_text(plan)
+    # Read first: a file that is no market leaves nothing behind.
+    markets = Tapes(script.tapes).playbacks(len(VENUES), clock)
     folder = write_folder(script.directory, policy, script.bot.code, _child(rng))
-    venues = open_venues(folder, Tapes(script.tapes), sites, clock, _child(rng))
+    venues = open_venues(folder, markets, sites, clock, _child(rng))
     beside = Beside(folder.directory, sites, clock, _child(rng))
     watchdog = InsideWatchdog(beside, parts.watchdog, folder.directory / "var" / SOCKET_FILE)
     controller = InsideController(folder.directory, sites, clock, _child(rng), parts.signer)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from concurrent.futures import Executor, Future
 from datetime import datetime
 from typing import Any, ParamSpec, TypeVar
@@ -24,6 +24,10 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _NS = 1_000_000_000
+_TURNS_AT_ONCE_MOST = 1_000_000
+"""A rehearsal that works needs some hundreds at one instant."""
+_ENDS_WITHIN_S = 600.0
+"""In virtual time: what was cancelled and goes on all the same is left."""
 
 
 class StandsStill(GatehouseError):
@@ -34,6 +38,17 @@ class StandsStill(GatehouseError):
             "the rehearsal stands still: everything waits, and no timer is set",
             code="rehearsal-stands-still",
             remedy="Look at the bot: in virtual time it may wait for time and for the gateway, and for nothing else.",
+        )
+
+
+class TimeStops(GatehouseError):
+    """Something runs again and again without waiting, so that no time passes."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"the rehearsal's time does not go on: {_TURNS_AT_ONCE_MOST:,} turns of the loop, and something still wants to run",
+            code="rehearsal-time-stops",
+            remedy="Look at the bot: it has to wait with `port.sleep`; a loop over `asyncio.sleep(0)` lets no time pass.",
         )
 
 
@@ -86,6 +101,7 @@ class _Skipping(selectors.SelectSelector):
     def __init__(self, loop: VirtualLoop) -> None:
         super().__init__()
         self._loop = loop
+        self._at_once = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         loop = self._loop
@@ -94,6 +110,12 @@ class _Skipping(selectors.SelectSelector):
             raise StandsStill
         if timeout > 0:
             loop.passed_s += timeout
+            self._at_once = 0
+        elif (turns := self._at_once + 1) > _TURNS_AT_ONCE_MOST:
+            self._at_once = 0
+            raise TimeStops
+        else:
+            self._at_once = turns
         return []
 
 
@@ -149,6 +171,17 @@ class NoThreads:
         """A drill of a stuck loop has nothing to practise here; it ends by its own time limit."""
 
 
+async def end_tasks(tasks: Collection[asyncio.Task[Any]]) -> None:
+    """Cancel tasks and wait for their end, at most for some virtual minutes: a bot may go on all the same."""
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        ended, _ = await asyncio.wait(tasks, timeout=_ENDS_WITHIN_S)
+        for task in ended:
+            if not task.cancelled():
+                task.exception()  # It was raised already, or the rehearsal is over.
+
+
 def run_virtually(work: Coroutine[Any, Any, T], loop: VirtualLoop) -> T:
     """Run ``work`` on the loop to its end, and cancel what it leaves behind."""
     asyncio.set_event_loop(loop)
@@ -156,11 +189,7 @@ def run_virtually(work: Coroutine[Any, Any, T], loop: VirtualLoop) -> T:
     try:
         return loop.run_until_complete(work)
     finally:
-        left = asyncio.all_tasks(loop)
-        for task in left:
-            task.cancel()
-        if left:
-            loop.run_until_complete(asyncio.wait(left))
+        loop.run_until_complete(end_tasks(asyncio.all_tasks(loop)))
         loop.run_until_complete(loop.shutdown_asyncgens())
         asyncio.set_event_loop(None)
         loop.close()

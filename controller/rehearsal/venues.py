@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from random import Random
 
 from controller.rehearsal.folder import DOLLARS, TESTNET_KEY, VENUES, Folder
-from controller.rehearsal.market import Tapes
 from controller.rehearsal.network import App, Site, Sites
+from exchange.errors import GatehouseError
 from exchange.ports import Clock
 from exchange.testnet.config import NO_RATE_LIMITS, AccountConfig, TestnetConfig
 from exchange.testnet.http.app import build_app
+from exchange.testnet.market.playback import Playback
 from exchange.testnet.saved import Instance
 from exchange.testnet.server import build_venue
 from exchange.testnet.venue import SimulatedVenue
@@ -37,10 +38,25 @@ class InsideVenue:
         self.site.app = self.app
 
 
-def open_venues(folder: Folder, tapes: Tapes, sites: Sites, clock: Clock, rng: Random) -> Mapping[str, InsideVenue]:
-    """Both venues, running on the running loop. Raises as ``Tapes.playbacks``."""
+def markets_play(venues: Mapping[str, InsideVenue]) -> None:
+    """Raise what ended a venue: without its market nothing more is rehearsed. Raises ``GatehouseError`` for a damaged file."""
+    errors = [error for one in venues.values() if one.running.done() and (error := _first(one.running.exception())) is not None]
+    # Both read the same file, and only the first of them meets what is wrong with it.
+    errors.sort(key=lambda error: not isinstance(error, GatehouseError))
+    if errors:
+        raise errors[0]
+
+
+def _first(error: BaseException | None) -> BaseException | None:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def open_venues(folder: Folder, markets: Sequence[Playback], sites: Sites, clock: Clock, rng: Random) -> Mapping[str, InsideVenue]:
+    """Both venues with their markets, running on the running loop."""
     opened: dict[str, InsideVenue] = {}
-    for (name, url), market in zip(VENUES.items(), tapes.playbacks(len(VENUES), clock), strict=True):
+    for (name, url), market in zip(VENUES.items(), markets, strict=True):
         account = folder.accounts[name]
         config = TestnetConfig(
             accounts=(AccountConfig(name, account.key, account.secret, {"USDT": Decimal(DOLLARS)}),),

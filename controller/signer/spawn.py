@@ -27,7 +27,7 @@ def spawn(directory: Path) -> Spawned:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
         theirs.set_inheritable(True)
-        arguments = ["-m", "controller", "signer", "--dir", str(directory), "--fd", str(theirs.fileno())]
+        arguments = ["-P", "-m", "controller", "signer", "--dir", str(directory), "--fd", str(theirs.fileno())]
         nothing = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in (0, 1)]
         pid = os.posix_spawn(
             sys.executable,

@@ -93,7 +93,7 @@ def failed(what: str, child: Child) -> DemoFailed:
 
 def gatehouse(*arguments: str) -> list[str]:
     """A gatehouse command line for this Python interpreter."""
-    return [sys.executable, "-m", "controller", *arguments]
+    return [sys.executable, "-P", "-m", "controller", *arguments]
 
 
 def environment() -> dict[str, str]:

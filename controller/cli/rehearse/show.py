@@ -13,14 +13,14 @@ from typing import Any
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from controller.cli.rehearse.parts import processes
-from controller.cli.shared.output import Output, print_json, stderr, stdout
+from controller.cli.shared.output import Output, print_json, say, stderr, stdout
 from controller.cli.show.report import show_report, write_report
 from controller.rehearsal.bots import load_bot
 from controller.rehearsal.faults import named
 from controller.rehearsal.policy import policy_file
 from controller.rehearsal.run import Result, rehearse
 from controller.rehearsal.scene import Rehearsal, Script
-from exchange.errors import UsageError
+from exchange.errors import ConfigError, UsageError
 from policies.stage import Stage
 
 RESULT_FILE = "rehearsal.json"
@@ -50,18 +50,35 @@ def rehearse_and_show(
         faults=named(faults),
         policy=policy_file(policy) if policy is not None else None,
     )
-    with _progress(hours) as show, _log_beside(directory):
-        result = rehearse(script, processes(), show)
+    try:
+        with _progress(hours) as show, _log_beside(directory):
+            result = rehearse(script, processes(), show)
+    except KeyboardInterrupt:
+        say(f"The rehearsal was interrupted. {directory} has its journal until then; it cannot go on there. Use a new directory.")
+        raise
+    if output is Output.TABLE:
+        # At once: a full disk keeps the report from being written, and must not hide the verdict.
+        _print(directory, result)
     # The run of the validation is what was rehearsed; where it did not pass, the report says how far it came.
     sealed, written = write_report(directory, result.validated_by or None, None)
     reports = {name: str(path) for name, path in written.items()}
     document = {"simulated": True, "accelerated": True, "directory": str(directory), **asdict(result), "reports": reports}
-    (directory / RESULT_FILE).write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     if output is Output.JSON:
         print_json(document)
     else:
-        _print(directory, result)
         show_report(sealed, written)
+    _keep(directory / RESULT_FILE, document)
+
+
+def _keep(path: Path, document: dict[str, Any]) -> None:
+    try:
+        path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"the result cannot be written to {path}: {error.strerror or error}",
+            code="result-not-written",
+            remedy="Free space on the disk; the result above is complete.",
+        ) from None
 
 
 def _stage(name: str) -> Stage:

@@ -62,17 +62,20 @@ STYLES = {
 
 
 def stdout(*, pipe_width: int = _PIPE_WIDTH) -> Console:
-    """A console on the present standard output (tests replace it); ``pipe_width`` is its width without a terminal."""
+    """A console on the present standard output (tests replace it); ``pipe_width`` is its width without a terminal.
+
+    Brackets are text on it: names, reasons and errors come from outside, and `[/red]` in one of them must not end a verb.
+    """
     from rich.console import Console
 
-    return Console(width=_width(sys.stdout.isatty(), pipe_width), highlight=False, soft_wrap=False)
+    return Console(width=_width(sys.stdout.isatty(), pipe_width), highlight=False, markup=False, soft_wrap=False)
 
 
 def stderr() -> Console:
     """A console on standard error, for errors and progress."""
     from rich.console import Console
 
-    return Console(stderr=True, width=_width(sys.stderr.isatty(), _PIPE_WIDTH), highlight=False)
+    return Console(stderr=True, width=_width(sys.stderr.isatty(), _PIPE_WIDTH), highlight=False, markup=False)
 
 
 def say(line: str) -> None:
@@ -82,6 +85,13 @@ def say(line: str) -> None:
 
 def _width(terminal: bool, pipe_width: int) -> int | None:
     return None if terminal or os.environ.get("COLUMNS") else pipe_width
+
+
+def verified(rest: str, word: str = "verified", style: str = "bold green") -> Text:
+    """A line that begins with what was found, in its colour."""
+    from rich.text import Text
+
+    return Text.assemble((word, style), f" {rest}")
 
 
 def styled(word: str) -> Text:

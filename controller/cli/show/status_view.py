@@ -34,7 +34,7 @@ def status_panel(view: StatusView, directory: Path = HERE) -> Panel:
     for label, cell in _rows(view, directory):
         grid.add_row(label, cell)
     return Panel(
-        Group(grid), title=f"{view.controller_id} · {view.environment}", title_align="left", border_style="dim", expand=False
+        Group(grid), title=Text(f"{view.controller_id} · {view.environment}"), title_align="left", border_style="dim", expand=False
     )
 
 

@@ -118,7 +118,7 @@ def _panel(payload: bytes, signers: str) -> Panel:
     ):
         grid.add_row(label, cell)
     title = f"command {command.command_id} (version {command.version})"
-    return Panel(grid, title=title, title_align="left", border_style="dim", expand=False)
+    return Panel(grid, title=Text(title), title_align="left", border_style="dim", expand=False)
 
 
 def _rows(command: Command) -> list[tuple[str, Text | str]]:

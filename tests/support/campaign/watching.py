@@ -14,6 +14,7 @@ from controller.runtime.assembly import Assembly
 from controller.runtime.loop.writer import CommittedBatch
 from exchange.matching.events import FillRecord
 from policies.stage import Stage
+from tests.support.campaign.promises import Promises
 
 
 class Broken(AssertionError):
@@ -29,6 +30,7 @@ class Watch:
         self._folded: State | None = None
         self._admitted: set[str] = set()
         self._commands: set[str] = set()
+        self._others = Promises(self._require, self.seen)
 
     def begin(self, rehearsal: Rehearsal) -> None:
         """Watch this rehearsal from its first start on."""
@@ -37,7 +39,8 @@ class Watch:
             venue.venue.on_fill = partial(self._filled, name)
 
     def end(self, rehearsal: Rehearsal) -> None:
-        """Compare what reached the venues with what was admitted."""
+        """Compare what reached the venues with what was admitted, and look at what is left."""
+        self._others.end(self._folded, rehearsal.folder, dict(rehearsal.venues))
         for name, inside in rehearsal.venues.items():
             for account, client_id, received, accepted in inside.venue.saved().receipts:
                 self.seen["orders at a venue"] += 1
@@ -49,6 +52,7 @@ class Watch:
 
     def _started(self, assembly: Assembly) -> None:
         # A start folds the journal anew, and its state is what the last batch left.
+        self._others.started(self._folded, assembly.writer.state)
         self._folded = assembly.writer.state
         self.seen["starts"] += 1
         assembly.writer.add_follower(self._batch)
@@ -58,10 +62,12 @@ class Watch:
         assert folded is not None
         for entry, event in batch.entries:
             self._event(folded, event)
+            self._others.entry(folded, entry, event)
             folded = apply(folded, event, entry.at)
         self._folded = folded
         self.seen["batches"] += 1
         self._require(folded == batch.after, "5: the fold of the journal is not the running state")
+        self._others.batch(folded)
 
     def _event(self, before: State, event: e.Event) -> None:
         self.seen["events"] += 1

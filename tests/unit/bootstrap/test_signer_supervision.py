@@ -188,3 +188,15 @@ def test_nothing_is_signed_when_nobody_supervises_the_signer(directory: Path, mo
         assert ended.wait(60)
         assert "restart the controller" in process.link.down_because
     assert alerts == ["the thread that supervises the signer has ended by an error; restart the controller"]
+
+
+def test_code_where_the_controller_was_started_is_not_run_by_the_signer(
+    directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It holds the exchange keys, and a bot's directory may have any module in it."""
+    for name in ("controller", "json", "random"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('the wrong module')")
+    monkeypatch.chdir(tmp_path)
+    with started(directory) as process:
+        process.inform(LEAD)
+        assert until(an_order(process)) == expected(directory)

@@ -48,7 +48,7 @@ def test_a_module_with_a_coroutine_trade_is_a_bot(tmp_path: Path, monkeypatch: p
     finally:
         sys.modules.pop("first_buyer", None)
     assert result.counts["orders-sent"] == 1
-    assert result.bot_ended == "'it returned'"
+    assert result.bot_ended == "it returned"
 
 
 def test_a_bot_that_fails_is_named_in_the_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

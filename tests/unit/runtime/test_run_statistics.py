@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import resource
+import sys
 from dataclasses import dataclass, field
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -237,3 +240,51 @@ async def test_a_computation_that_is_given_up_leaves_no_process(validating: Stat
     with pytest.raises(asyncio.CancelledError):
         await task
     assert process.returncode is not None
+
+
+def program(folder: Path, text: str) -> str:
+    """An interpreter that does this whatever it is asked to run."""
+    path = folder / "python"
+    path.write_text(f"#!{sys.executable}\nimport os, sys\n{text}\n")
+    path.chmod(0o700)
+    return str(path)
+
+
+DIGEST = '"digest": "sha256:' + "0" * 64 + '"'
+BROKEN_ANSWERS = {
+    "nothing": "",
+    "bytes": "sys.stdout.buffer.write(bytes(range(256)))",
+    "another document": "print('[1, 2]')",
+    "another digest": """print('{"figures": [], "digest": 5}')""",
+    "an unknown figure": f"""print('{{"figures": [["nope", "1", 5, ""]], {DIGEST}}}')""",
+    "a figure twice": f"""print('{{"figures": [["psr", "1", 5, ""], ["psr", "0", 5, ""]], {DIGEST}}}')""",
+    "no number": f"""print('{{"figures": [["psr", "one", 5, ""]], {DIGEST}}}')""",
+    "a deep document": "print('[' * 900_000)",
+    "a flood": "while True: sys.stdout.write('x' * 1_000_000)",
+    "a flood of complaints": "for _ in range(300): sys.stderr.write('x' * 1_000_000)\nsys.exit(1)",
+    "a kill": "os.kill(os.getpid(), 9)",
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN_ANSWERS)
+async def test_a_broken_answer_is_a_failure_and_takes_no_memory(
+    validating: State, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, broken: str
+) -> None:
+    monkeypatch.setattr(sys, "executable", program(tmp_path, BROKEN_ANSWERS[broken]))
+    assert validating.tally is not None
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(FiguresFailed):
+        await in_a_process(validating.tally.series, None, 1)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
+
+
+async def test_modules_where_the_controller_was_started_are_not_loaded(
+    validating: State, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A bot's directory may well have a `statistics.py` of its own."""
+    (tmp_path / "statistics.py").write_text("raise RuntimeError('the wrong module')")
+    (tmp_path / "numpy.py").write_text("raise RuntimeError('the wrong module')")
+    monkeypatch.chdir(tmp_path)
+    assert validating.tally is not None
+    found, _ = await in_a_process(validating.tally.series, None, 3_600_000)
+    assert found
