@@ -15,6 +15,8 @@ from policies.numbers import GRID, WIDE
 from policies.values import replace
 
 ZERO = Decimal(0)
+POINTS_OF_A_SAMPLE_MOST = 10_000
+"""34 days of the grid. A clock that is set forward by years does not hold the writer up."""
 EUR_STEP = Decimal("0.00000001")
 """The step of the amounts in EUR of the series."""
 
@@ -145,13 +147,15 @@ def sampled(
 ) -> tuple[RunSeries, Collected]:
     """The series after a sample at ``at``. The one before was at ``last_at``; the last known equity until then was ``before``.
 
-    Each whole multiple of the grid since then gets a point with what was known there. The first known equity is the first point, at
-    the grid's last instant before it, so that the start counts.
+    Each whole multiple of the grid since then gets a point with what was known there; after a very long time only the first and the
+    last, which say the same (``gates.equity.curve``). The first known equity is the first point, at the grid's last instant before
+    it, so that the start counts.
     """
     now = replace(collected, mid=mid)
     if before is None:
         return (series if equity is None else _with_point(series, now, at // GRID_MS, equity)), now
-    for number in range(last_at // GRID_MS + 1, at // GRID_MS + 1):
+    missed = range(last_at // GRID_MS + 1, at // GRID_MS + 1)
+    for number in missed if len(missed) <= POINTS_OF_A_SAMPLE_MOST else (missed[0], missed[-1]):
         exactly = number * GRID_MS == at and equity is not None
         series = (
             _with_point(series, now, number, equity)

@@ -243,6 +243,12 @@ def test_every_point_of_a_long_gap_is_there() -> None:
     assert points(tally) == [(0, D(100)), (GRID_MS, D(100)), (2 * GRID_MS, D(100)), (3 * GRID_MS, D(100))]
 
 
+def test_a_clock_set_forward_by_years_adds_two_points() -> None:
+    years = 2_000_000 * GRID_MS
+    tally = sample(sample(FLAT, 1_000, "100"), years + 1, "90")
+    assert points(tally) == [(0, D(100)), (GRID_MS, D(100)), (years, D(100))]
+
+
 def test_a_clock_that_was_set_back_makes_no_point_twice() -> None:
     tally = sample(sample(sample(FLAT, 1_000, "100"), GRID_MS + 1, "101"), GRID_MS - 5, "102")
     assert [at for at, _ in points(sample(tally, GRID_MS + 2, "103"))] == [0, GRID_MS]
