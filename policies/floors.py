@@ -381,6 +381,10 @@ VALIDATION_RULES: tuple[RequiredRule, ...] = _required(
     (MetricName.FORM_REJECTS, Op.AT_MOST, "0"),
     (MetricName.ACK_P50_MS, Op.AT_MOST, "300"),
     (MetricName.ACK_P99_MS, Op.AT_MOST, "1500"),
+    # The 99th percentile has an upper bound only after 299 answers or more, and 100 orders are enough for a validation.
+    (MetricName.ACK_P50_RATIO_LOW, Op.AT_LEAST, "0.75"),
+    (MetricName.ACK_P50_RATIO_HIGH, Op.AT_MOST, "1.25"),
+    (MetricName.ACK_P99_RATIO_LOW, Op.AT_MOST, "1.25"),
     # C: performance, as a veto: it proves no profit, it refuses what is worse than claimed.
     (MetricName.STRESSED_PNL_EUR, Op.AT_LEAST, "0"),
     (MetricName.STRESSED_RETURN_LOWER, Op.AT_LEAST, "-0.01"),
@@ -453,6 +457,9 @@ def _undeclared(policy: Policy, *, journalled: bool) -> tuple[Violation, ...]:
     if claim is None or claim.annual_sharpe is None or claim.fill_ratio is None or not behaviour:
         needed = "an annual_sharpe, a fill_ratio, and trades_per_day, holding_ms or turnover_per_day"
         return (Violation("performance.claim", "incomplete", needed, "a run is compared with what was claimed before it"),)
+    if policy.performance.latency is None:
+        why = "a run is compared with the latency that its venue is said to have"
+        return (Violation("performance.latency", "absent", "declared: p50_ms and p99_ms", why),)
     return ()
 
 

@@ -71,6 +71,10 @@ class MetricName(StrEnum):
     FORM_REJECTS = "form_rejects"
     ACK_P50_MS = "ack_p50_ms"
     ACK_P99_MS = "ack_p99_ms"
+    ACK_P50_RATIO_LOW = "ack_p50_ratio_low"
+    ACK_P50_RATIO_HIGH = "ack_p50_ratio_high"
+    ACK_P99_RATIO_LOW = "ack_p99_ratio_low"
+    ACK_P99_RATIO_HIGH = "ack_p99_ratio_high"
     CANCEL_TOO_LATE_RATIO = "cancel_too_late_ratio"
     STRESSED_PNL_EUR = "stressed_pnl_eur"
     STRESSED_RETURN_LOWER = "stressed_return_lower"
@@ -189,6 +193,7 @@ STATISTICS = frozenset({
     MetricName.DAYS_MISSING, MetricName.CLAIM_Z, MetricName.DRAWDOWN_P95, MetricName.DRAWDOWN_EXCESS, MetricName.PROFIT_FACTOR,
     MetricName.EXPECTANCY_EUR, MetricName.HIT_RATE_EXCESS, MetricName.BEST_TRADE_SHARE, MetricName.BEST_BLOCK_SHARE,
     MetricName.BEHAVIOUR_DRIFT, MetricName.BEHAVIOUR_KS_P, MetricName.REPLAY_PARITY_RATIO, MetricName.HOLDING_EXCESS_EUR,
+    MetricName.ACK_P50_RATIO_LOW, MetricName.ACK_P50_RATIO_HIGH, MetricName.ACK_P99_RATIO_LOW, MetricName.ACK_P99_RATIO_HIGH,
 })  # fmt: skip
 """The metrics that are computed from the series of a run."""
 
@@ -200,6 +205,7 @@ _MORE = frozenset({
 })  # fmt: skip
 
 _NEITHER = frozenset({
+    MetricName.ACK_P50_RATIO_LOW, MetricName.ACK_P50_RATIO_HIGH, MetricName.ACK_P99_RATIO_LOW, MetricName.ACK_P99_RATIO_HIGH,
     MetricName.FILL_RATIO_EXCESS, MetricName.LOOKS_USED, MetricName.VARIANTS_TRIED, MetricName.SHADOW_FILL_BIAS,
     MetricName.SHADOW_FILL_BIAS_LOW, MetricName.SHADOW_FILL_BIAS_HIGH, MetricName.SHADOW_PRICE_BIAS_BPS,
     MetricName.SHADOW_PRICE_BIAS_BPS_LOW, MetricName.SHADOW_PRICE_BIAS_BPS_HIGH, MetricName.SHADOW_LATENCY_BIAS_MS,
@@ -223,6 +229,11 @@ def direction_of(name: MetricName) -> Direction:
 
 def _drill_age(name: str) -> MetricSpec:
     return MetricSpec(Unit.MILLISECONDS, f"time since `gatehouse drill {name}` last passed, if nothing else happened to it since")
+
+
+def _of_declared(end: str, name: str, what: str) -> MetricSpec:
+    meaning = f"{end} confidence bound of the {what} of the time to the venue's answer, divided by `performance.latency.{name}_ms`"
+    return MetricSpec(Unit.NUMBER, meaning)
 
 
 METRICS: Mapping[MetricName, MetricSpec] = MappingProxyType(
@@ -312,6 +323,10 @@ METRICS: Mapping[MetricName, MetricSpec] = MappingProxyType(
         ),
         MetricName.ACK_P50_MS: MetricSpec(Unit.MILLISECONDS, "median time from the decision to the venue's answer"),
         MetricName.ACK_P99_MS: MetricSpec(Unit.MILLISECONDS, "99th percentile of the time from the decision to the venue's answer"),
+        MetricName.ACK_P50_RATIO_LOW: _of_declared("lower", "p50", "median"),
+        MetricName.ACK_P50_RATIO_HIGH: _of_declared("upper", "p50", "median"),
+        MetricName.ACK_P99_RATIO_LOW: _of_declared("lower", "p99", "99th percentile"),
+        MetricName.ACK_P99_RATIO_HIGH: _of_declared("upper", "p99", "99th percentile"),
         MetricName.CANCEL_TOO_LATE_RATIO: MetricSpec(
             Unit.RATIO,
             "cancelled orders that filled completely before the cancellation arrived, of all that were asked to be cancelled",

@@ -198,6 +198,11 @@ def test_a_policy_without_a_claim_is_refused_in_production() -> None:
         changed(TEAM, "performance", {"looks": 2, "variants": 5})
 
 
+def test_a_policy_without_a_latency_is_refused_in_production() -> None:
+    with pytest.raises(ConfigError, match=r"performance\.latency is absent"):
+        changed(TEAM, "performance", {"looks": 2, "variants": 5, "claim": CLAIM})
+
+
 def test_a_rehearsal_declares_nothing() -> None:
     assert REHEARSAL.performance is None
 
