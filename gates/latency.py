@@ -1,8 +1,8 @@
 """Whether the venue answers as fast as the policy declares: bounds of the quantiles of the time from the decision to the answer.
 
 The interval of a quantile is that of its order statistics: ``P(X_(r) > q)`` is that of fewer than ``r`` of ``n`` observations at or
-below ``q``, a binomial probability, whatever the distribution (David and Nagaraja, "Order Statistics", §7.1). Each end is divided
-by the declared figure, so 1 means as declared (execution-safety.md §4.3, row B4: within ±25 %). ``gates.shortfall`` calls it.
+below ``q``, a binomial probability, whatever the distribution (David and Nagaraja, "Order Statistics"). Each end is divided by the
+declared figure, so 1 means as declared (execution-safety.md §4.3, row B4: within ±25 %). ``gates.shortfall`` calls it.
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from policies.floors import DRILL_RULES, FLOORS, LIVE_RULES, REQUIRED_RULES, VALIDATION_RULES, violations
+from policies.floors import DRILL_RULES, FLOORS, LIVE_RULES, REQUIRED_RULES, violations
 from policies.numbers import text
+from policies.required import VALIDATION_RULES
 from policies.schema import FIRST_STEP_MAX_EUR, LIVE_CAP_MAX_EUR, STEP_FACTOR_MAX
 from tests.unit.policies.policy_kit import example
 

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from exchange.errors import ConfigError
 from policies import canonical
 from policies.document import canonical_bytes, parse_canonical, parse_journalled
-from policies.floors import DRILL_RULES, FLOORS, LIVE_RULES, REQUIRED_RULES, VALIDATION_RULES, Floor, RequiredRule, violations
+from policies.floors import DRILL_RULES, FLOORS, LIVE_RULES, REQUIRED_RULES, Floor, violations
 from policies.numbers import text
+from policies.required import VALIDATION_RULES, RequiredRule
 from policies.rules import GateName, MetricName, Op
 from policies.schema import BlindHalt, Policy
 from tests.unit.policies.policy_kit import REHEARSAL, changed, example, following, pinned, tree_of
