@@ -47,6 +47,7 @@ VALIDATION_RULES: tuple[RequiredRule, ...] = required(
     (MetricName.ACK_P50_RATIO_LOW, Op.AT_LEAST, "0.75"),
     (MetricName.ACK_P50_RATIO_HIGH, Op.AT_MOST, "1.25"),
     (MetricName.ACK_P99_RATIO_LOW, Op.AT_MOST, "1.25"),
+    (MetricName.LONGEST_UNPROTECTED_MS, Op.AT_MOST, "5000"),
     # C: performance, as a veto: it proves no profit, it refuses what is worse than claimed.
     (MetricName.STRESSED_PNL_EUR, Op.AT_LEAST, "0"),
     (MetricName.STRESSED_RETURN_LOWER, Op.AT_LEAST, "-0.01"),

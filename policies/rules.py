@@ -55,6 +55,8 @@ class MetricName(StrEnum):
     MIDNIGHTS = "midnights"
     DRILLS_IN_RUN = "drills_in_run"
     SOFT_BREACHES = "soft_breaches"
+    LONGEST_UNPROTECTED_MS = "longest_unprotected_ms"
+    UNPROTECTED_MS = "unprotected_ms"
     STREAM_ROTATIONS = "stream_rotations"
     LISTEN_KEY_RENEWALS = "listen_key_renewals"
     LONGEST_ROTATION_GAP_MS = "longest_rotation_gap_ms"
@@ -284,6 +286,12 @@ METRICS: Mapping[MetricName, MetricSpec] = MappingProxyType(
         MetricName.MIDNIGHTS: MetricSpec(Unit.COUNT, "UTC midnights that were covered", accumulates=True),
         MetricName.DRILLS_IN_RUN: MetricSpec(Unit.COUNT, "kinds of drills that passed during the run", accumulates=True),
         MetricName.SOFT_BREACHES: MetricSpec(Unit.COUNT, "breaches of a guard at CANCEL_ALL during the run"),
+        MetricName.LONGEST_UNPROTECTED_MS: MetricSpec(
+            Unit.MILLISECONDS, "the longest time in a row that a position was open and nothing could have stopped its loss"
+        ),
+        MetricName.UNPROTECTED_MS: MetricSpec(
+            Unit.MILLISECONDS, "all time that a position was open and nothing could have stopped its loss"
+        ),
         MetricName.STREAM_ROTATIONS: MetricSpec(
             Unit.COUNT, "replacements of a connection before its 24 hours that every stream of the venue survived", accumulates=True
         ),

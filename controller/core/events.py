@@ -567,7 +567,7 @@ class Sampled(Event):
     with the entry; ``interval_ms`` is the sum; the lowest and highest figures are there where ``count`` is more than 1.
 
     ``attested``: the testnet's own signature vouches for it; absent at other venues. ``statement_at`` is when the statement that
-    does so was asked for.
+    does so was asked for. ``unprotected`` says why nothing could stop the loss of a position now; empty where something can.
     """
 
     venue: VenueName
@@ -589,6 +589,7 @@ class Sampled(Event):
     exposure_high_eur: Amount | None = None
     attested: bool | None = None
     statement_at: int | None = None
+    unprotected: str = ""
 
 
 class Figure(BaseModel):

@@ -12,6 +12,7 @@ from controller.core.decisions import (
     drills,
     flatten,
     guards,
+    protection,
     rates,
     streams,
 )
@@ -84,6 +85,7 @@ def _sample(draft: Draft, policy: Policy, venue: VenueName, market: Market, inpu
             clock_offset_ms=input_.clock_offset_ms.get(venue),
             clock_uncertainty_ms=input_.clock_uncertainty_ms.get(venue, 0),
             attested=None if judged is None else judged.attested,
+            unprotected=protection.why_not(state, policy, market, equity, input_, now),
             statement_at=None if judged is None else judged.at or state.ledger(venue).statement_at,
         )
     )

@@ -28,6 +28,7 @@ from controller.core.fold import (
     steps,
     streams,
 )
+from controller.core.fold.positions import at_risk
 from controller.core.inputs import Release
 from controller.core.lifecycle import Position
 from controller.core.order_state import OrderState
@@ -384,6 +385,8 @@ def _sampled(state: State, event: e.Sampled) -> State:
     if clock is not None and not practised:
         tally = tally.with_clock(clock, event.count)
     uncovered = event.uncovered_reason or ("" if event.equity_eur is not None else "the account cannot be valued")
+    held = at_risk(state, ledger)
+    tally = tally.with_protection(event.unprotected, held=held, interval_ms=event.interval_ms, at=at, count=event.count)
     tally = tally.with_sample(
         event.equity_eur,
         covered=event.covered,

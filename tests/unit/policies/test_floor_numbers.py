@@ -98,6 +98,7 @@ REQUIRED = {
         "ack_p50_ratio_low >= 0.75",
         "ack_p50_ratio_high <= 1.25",
         "ack_p99_ratio_low <= 1.25",
+        "longest_unprotected_ms <= 5000",
         "stressed_pnl_eur >= 0",
         "stressed_return_lower >= -0.01",
         "claim_z >= -1.64",
