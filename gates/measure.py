@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from decimal import Decimal, localcontext
 
 from exchange.model import DataSource, Millis
-from gates import collecting
+from gates import collecting, integrity
 from gates.collecting import Collected, Ended, Trade, Watched
+from gates.integrity import Integrity
 from gates.metric import DETAIL_MOST, Attestation, Metric
 from gates.protection import Protection
 from gates.series import RunSeries
@@ -83,6 +84,7 @@ class Tally:
     longest_gap_at: Millis = Millis(0)
     streams: Streams = Streams()
     protection: Protection = Protection()
+    integrity: Integrity = Integrity()
 
     @classmethod
     def begin(
@@ -311,7 +313,7 @@ def metrics(tally: Tally, environment: Environment, attestation: Attestation | N
         MetricName.LISTEN_KEY_RENEWALS: (tally.streams.renewals, len(tally.streams.runs)),
         MetricName.LONGEST_ROTATION_GAP_MS: (tally.streams.rotation_gap_ms, sum(one.rotations for one in tally.streams.runs)),
     }
-    measured |= _costs(tally)
+    measured |= _costs(tally) | integrity.metrics(tally.integrity)
     return tuple(
         Metric(
             name=name,
@@ -338,7 +340,7 @@ def _detail(tally: Tally, name: MetricName) -> str:
         case MetricName.LONGEST_UNPROTECTED_MS:
             return tally.protection.detail
         case _:
-            return ""
+            return integrity.detail(tally.integrity, name)
 
 
 def _costs(tally: Tally) -> dict[MetricName, tuple[Decimal | int | None, int]]:

@@ -32,6 +32,9 @@ VALIDATION_RULES: tuple[RequiredRule, ...] = required(
     (MetricName.STREAM_ROTATIONS, Op.AT_LEAST, "3"),
     (MetricName.LISTEN_KEY_RENEWALS, Op.AT_LEAST, "72"),
     (MetricName.LONGEST_ROTATION_GAP_MS, Op.AT_MOST, "30000"),
+    (MetricName.BOOK_CROSSED_RATIO, Op.AT_MOST, "0.0001"),
+    (MetricName.LONGEST_RESYNC_MS, Op.AT_MOST, "10000"),
+    (MetricName.BOOK_DIVERGENCES, Op.AT_MOST, "0"),
     (MetricName.ORDER_TEST_PARITY_RATIO, Op.AT_LEAST, "0.999"),
     (MetricName.ORDER_TEST_PARITY_LOWER, Op.AT_LEAST, "0.95"),
     # B: execution. A taker of the reference venue pays 5 bps of fees and half a spread; 2, 5 and 10 bps more are allowed.
@@ -47,6 +50,9 @@ VALIDATION_RULES: tuple[RequiredRule, ...] = required(
     (MetricName.ACK_P50_RATIO_LOW, Op.AT_LEAST, "0.75"),
     (MetricName.ACK_P50_RATIO_HIGH, Op.AT_MOST, "1.25"),
     (MetricName.ACK_P99_RATIO_LOW, Op.AT_MOST, "1.25"),
+    (MetricName.RATE_LIMITED, Op.AT_MOST, "0"),
+    (MetricName.ADDRESS_BANS, Op.AT_MOST, "0"),
+    (MetricName.RATE_LIMIT_USE_RATIO, Op.AT_MOST, "0.5"),
     (MetricName.LONGEST_UNPROTECTED_MS, Op.AT_MOST, "5000"),
     # C: performance, as a veto: it proves no profit, it refuses what is worse than claimed.
     (MetricName.STRESSED_PNL_EUR, Op.AT_LEAST, "0"),

@@ -57,6 +57,15 @@ class MetricName(StrEnum):
     SOFT_BREACHES = "soft_breaches"
     LONGEST_UNPROTECTED_MS = "longest_unprotected_ms"
     UNPROTECTED_MS = "unprotected_ms"
+    BOOK_CROSSED_RATIO = "book_crossed_ratio"
+    BOOK_CROSSINGS = "book_crossings"
+    BOOK_RESYNCS = "book_resyncs"
+    LONGEST_RESYNC_MS = "longest_resync_ms"
+    BOOK_DIVERGENCES = "book_divergences"
+    BOOK_DIVERGENCE_MAX_BPS = "book_divergence_max_bps"
+    RATE_LIMITED = "rate_limited"
+    ADDRESS_BANS = "address_bans"
+    RATE_LIMIT_USE_RATIO = "rate_limit_use_ratio"
     STREAM_ROTATIONS = "stream_rotations"
     LISTEN_KEY_RENEWALS = "listen_key_renewals"
     LONGEST_ROTATION_GAP_MS = "longest_rotation_gap_ms"
@@ -291,6 +300,25 @@ METRICS: Mapping[MetricName, MetricSpec] = MappingProxyType(
         ),
         MetricName.UNPROTECTED_MS: MetricSpec(
             Unit.MILLISECONDS, "all time that a position was open and nothing could have stopped its loss"
+        ),
+        MetricName.BOOK_CROSSED_RATIO: MetricSpec(
+            Unit.RATIO, "time in which the best bid was not below the best ask, of all time in which the book was in step"
+        ),
+        MetricName.BOOK_CROSSINGS: MetricSpec(Unit.COUNT, "times that the book became crossed"),
+        MetricName.BOOK_RESYNCS: MetricSpec(Unit.COUNT, "changes of the book that were missing, so that it had to begin anew"),
+        MetricName.LONGEST_RESYNC_MS: MetricSpec(
+            Unit.MILLISECONDS, "the longest time from a missing change until the book was in step again"
+        ),
+        MetricName.BOOK_DIVERGENCES: MetricSpec(
+            Unit.COUNT, "times that the mid price of the stream and that of REST were more than 20 bps apart for more than 5 s"
+        ),
+        MetricName.BOOK_DIVERGENCE_MAX_BPS: MetricSpec(
+            Unit.BPS, "the largest distance of the mid price of REST from those of the stream before and after it was asked"
+        ),
+        MetricName.RATE_LIMITED: MetricSpec(Unit.COUNT, "answers 429 of the venue, drills left out"),
+        MetricName.ADDRESS_BANS: MetricSpec(Unit.COUNT, "answers 418 and 403 of the venue, drills left out"),
+        MetricName.RATE_LIMIT_USE_RATIO: MetricSpec(
+            Unit.RATIO, "the largest part of one of the venue's limits that the requests of any 10 s used"
         ),
         MetricName.STREAM_ROTATIONS: MetricSpec(
             Unit.COUNT, "replacements of a connection before its 24 hours that every stream of the venue survived", accumulates=True

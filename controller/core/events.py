@@ -854,6 +854,45 @@ class StreamTotals(BaseModel):
     down_why: str = ""
 
 
+class CallTotals(BaseModel):
+    """The calls to a venue in the present run, as ``gates.integrity.CallRun`` describes them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    upto: int
+    slots: int
+    requests: int
+    limited: int = 0
+    banned: int = 0
+    use: dict[str, Amount] = Field(default_factory=dict)
+
+
+class BookTotals(BaseModel):
+    """The book of one symbol in the present run, as ``gates.integrity.BookRun`` describes it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    symbol: str
+    upto: int
+    slots: int
+    live_ms: int
+    crossings: int = 0
+    crossed_ms: int = 0
+    resyncs: int = 0
+    resync_ms: int = 0
+    compared: int = 0
+    apart_bps: Amount = Decimal(0)
+    diverged: int = 0
+
+
+class IntegrityObserved(Event):
+    """What was measured of the books and calls of the venue in use since the run began: soon after something happened."""
+
+    venue: VenueName
+    calls: CallTotals
+    books: tuple[BookTotals, ...]
+
+
 class StreamsObserved(Event):
     """What happened to the streams of the venue in use since the run began. It is written when something did, minutes apart."""
 

@@ -12,6 +12,7 @@ from controller.core.decisions import (
     drills,
     flatten,
     guards,
+    integrity,
     protection,
     rates,
     streams,
@@ -44,6 +45,7 @@ def tick(draft: Draft, input_: Tick) -> None:
         if market is not None:
             _sample(draft, policy, venue, market, input_)
         streams.observe(draft, venue, input_)
+        integrity.observe(draft, venue, input_)
         guards.judge_guards(draft, policy, venue, market, input_)
     rates.watch(draft)
     if policy is not None:

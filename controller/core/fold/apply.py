@@ -21,6 +21,7 @@ from controller.core.fold import (
     drills,
     flatten,
     guards,
+    integrity,
     lost_runs,
     orders,
     rates,
@@ -146,7 +147,7 @@ def _started(state: State, event: e.ControllerStarted) -> State:
     if event.gatehouse_version != state.gatehouse_version:
         state = _void_evidence(_governed(state, gatehouse_version=event.gatehouse_version), "version of gatehouse")
         state = replace(state, tally=_new_tally(state, state.position))
-    state = streams.restarted(state)
+    state = integrity.restarted(streams.restarted(state))
     ledgers = {name: replace(ledger, reconciled_at=None, clean=False) for name, ledger in state.ledgers.items()}
     return replace(
         drills.restarted(guards.restarted(_end_mock(state))),
@@ -474,4 +475,5 @@ _APPLY: dict[type[e.Event], Callable[[State, Any], State]] = {
     e.ShadowCompared: shadow.compared,
     e.ValidationRevoked: shadow.revoked,
     e.StreamsObserved: streams.observed,
+    e.IntegrityObserved: integrity.observed,
 }
