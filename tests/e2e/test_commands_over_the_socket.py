@@ -12,7 +12,10 @@ import pytest_asyncio
 from tests.support.loopback import http_at
 from tests.support.rig import Rig, rig
 
-_BACKGROUND = {"sampled", "reconciled", "guard-level-changed", "evidence-sealed", "armed", "account-checked"}
+_BACKGROUND = {
+    *("sampled", "reconciled", "streams-observed", "run-measured"),
+    *("guard-level-changed", "evidence-sealed", "armed", "account-checked"),
+}
 
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -34,7 +34,7 @@ def rehearse(
     ] = "",
     until: Annotated[str, typer.Option("--until", help="The stage at which the rehearsal ends.")] = "LIVE_EUR10",
     policy: Annotated[
-        Path | None, typer.Option("--policy", help="A policy without [testnet]; by default one that fits --hours.")
+        Path | None, typer.Option("--policy", help="A policy without its section testnet; by default one that fits --hours.")
     ] = None,
     output: OutputOption = Output.TABLE,
 ) -> None:

@@ -66,19 +66,21 @@ class Promises:
         self._bought: Counter[tuple[VenueName, str]] = Counter()
         self._books: dict[VenueName, dict[str, Decimal] | None] = {}
         self._epoch = 0
+        self._starts = False
         self._breach = ""
 
     def started(self, before: State | None, after: State) -> None:
         """A controller starts with this state; ``before`` is what the one before it left."""
+        self._starts = True
         if before is not None and before.position.stage is Stage.HALTED:
             self._require(after.position.stage is Stage.HALTED, f"8: a start ends the halt, and is at {after.position}")
 
     def entry(self, before: State, entry: Entry, event: e.Event) -> None:
         """One entry that is durable."""
         self._require(entry.epoch >= self._epoch, f"10: entry {entry.seq} is of epoch {entry.epoch}, after {self._epoch}")
-        if isinstance(event, e.ControllerStarted):
+        if self._starts:
             self._require(entry.epoch > self._epoch, f"10: a start has the epoch {entry.epoch} of the one before")
-        self._epoch = entry.epoch
+        self._starts, self._epoch = False, entry.epoch
         match event:
             case e.BreachDetected():
                 self._breach = f"{event}"[:80]
