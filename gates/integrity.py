@@ -75,7 +75,7 @@ class Integrity:
     def grown(self) -> tuple[object, ...]:
         """What is worth an entry soon: everything but how long it was looked at."""
         calls = replace(self.calls, upto=0, slots=0, requests=0)
-        return (calls, *(replace(one, upto=0, slots=0, live_ms=0, compared=0) for one in self.books))
+        return (calls, *(replace(one, upto=0, slots=0, live_ms=0, compared=min(one.compared, 1)) for one in self.books))
 
 
 def observed(before: Integrity, found: VenueSlots, started_at: Millis, left_out: Sequence[Span], now: Millis) -> Integrity:

@@ -82,6 +82,8 @@ class MetricName(StrEnum):
     FORM_REJECTS = "form_rejects"
     ACK_P50_MS = "ack_p50_ms"
     ACK_P99_MS = "ack_p99_ms"
+    ACK_P50_RATIO = "ack_p50_ratio"
+    ACK_P99_RATIO = "ack_p99_ratio"
     ACK_P50_RATIO_LOW = "ack_p50_ratio_low"
     ACK_P50_RATIO_HIGH = "ack_p50_ratio_high"
     ACK_P99_RATIO_LOW = "ack_p99_ratio_low"
@@ -204,6 +206,7 @@ STATISTICS = frozenset({
     MetricName.DAYS_MISSING, MetricName.CLAIM_Z, MetricName.DRAWDOWN_P95, MetricName.DRAWDOWN_EXCESS, MetricName.PROFIT_FACTOR,
     MetricName.EXPECTANCY_EUR, MetricName.HIT_RATE_EXCESS, MetricName.BEST_TRADE_SHARE, MetricName.BEST_BLOCK_SHARE,
     MetricName.BEHAVIOUR_DRIFT, MetricName.BEHAVIOUR_KS_P, MetricName.REPLAY_PARITY_RATIO, MetricName.HOLDING_EXCESS_EUR,
+    MetricName.ACK_P50_RATIO, MetricName.ACK_P99_RATIO,
     MetricName.ACK_P50_RATIO_LOW, MetricName.ACK_P50_RATIO_HIGH, MetricName.ACK_P99_RATIO_LOW, MetricName.ACK_P99_RATIO_HIGH,
 })  # fmt: skip
 """The metrics that are computed from the series of a run."""
@@ -216,6 +219,7 @@ _MORE = frozenset({
 })  # fmt: skip
 
 _NEITHER = frozenset({
+    MetricName.ACK_P50_RATIO, MetricName.ACK_P99_RATIO,
     MetricName.ACK_P50_RATIO_LOW, MetricName.ACK_P50_RATIO_HIGH, MetricName.ACK_P99_RATIO_LOW, MetricName.ACK_P99_RATIO_HIGH,
     MetricName.FILL_RATIO_EXCESS, MetricName.LOOKS_USED, MetricName.VARIANTS_TRIED, MetricName.SHADOW_FILL_BIAS,
     MetricName.SHADOW_FILL_BIAS_LOW, MetricName.SHADOW_FILL_BIAS_HIGH, MetricName.SHADOW_PRICE_BIAS_BPS,
@@ -244,6 +248,11 @@ def _drill_age(name: str) -> MetricSpec:
 
 def _of_declared(end: str, name: str, what: str) -> MetricSpec:
     meaning = f"{end} confidence bound of the {what} of the time to the venue's answer, divided by `performance.latency.{name}_ms`"
+    return MetricSpec(Unit.NUMBER, meaning)
+
+
+def _as_declared(name: str, what: str) -> MetricSpec:
+    meaning = f"{what} of the time to the venue's answer, divided by `performance.latency.{name}_ms`, unless chance may explain it"
     return MetricSpec(Unit.NUMBER, meaning)
 
 
@@ -359,6 +368,8 @@ METRICS: Mapping[MetricName, MetricSpec] = MappingProxyType(
         ),
         MetricName.ACK_P50_MS: MetricSpec(Unit.MILLISECONDS, "median time from the decision to the venue's answer"),
         MetricName.ACK_P99_MS: MetricSpec(Unit.MILLISECONDS, "99th percentile of the time from the decision to the venue's answer"),
+        MetricName.ACK_P50_RATIO: _as_declared("p50", "median"),
+        MetricName.ACK_P99_RATIO: _as_declared("p99", "99th percentile"),
         MetricName.ACK_P50_RATIO_LOW: _of_declared("lower", "p50", "median"),
         MetricName.ACK_P50_RATIO_HIGH: _of_declared("upper", "p50", "median"),
         MetricName.ACK_P99_RATIO_LOW: _of_declared("lower", "p99", "99th percentile"),

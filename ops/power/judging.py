@@ -45,7 +45,8 @@ _MANY = 1_000_000
 _RELEASE = "sha256:" + "0" * 64
 
 LATENCY_AS_DECLARED = frozenset({
-    MetricName.ACK_P50_RATIO_LOW, MetricName.ACK_P50_RATIO_HIGH, MetricName.ACK_P99_RATIO_LOW, MetricName.ACK_P99_RATIO_HIGH,
+    MetricName.ACK_P50_RATIO, MetricName.ACK_P99_RATIO, MetricName.ACK_P50_RATIO_LOW, MetricName.ACK_P50_RATIO_HIGH,
+    MetricName.ACK_P99_RATIO_LOW, MetricName.ACK_P99_RATIO_HIGH,
 })  # fmt: skip
 """A simulation without a venue has nothing to say about them."""
 EXECUTION = frozenset({

@@ -5,6 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 from random import Random
 
+import pytest
+
 from gates.declared import Declared, Measurement
 from gates.latency import measure_latency, ranks
 from policies.rules import MetricName
@@ -42,6 +44,30 @@ def test_nothing_is_compared_without_a_declaration() -> None:
     found = measured([100] * 500, Declared())
     assert {one.value for one in found.values()} == {None}
     assert "declares no `performance.latency`" in found[MetricName.ACK_P50_RATIO_LOW].detail
+
+
+def test_a_median_within_a_quarter_of_the_declared_one_counts() -> None:
+    found = measured([100] * 40 + [120] * 60)[MetricName.ACK_P50_RATIO]
+    assert (found.value, found.samples) == (Decimal("1.2"), 100)
+
+
+def test_a_median_that_may_be_outside_by_chance_has_no_value() -> None:
+    # Of 100 answers the 42nd and the 59th bound the median at 5 %: 110 ms is inside the tolerance, and 150 ms is not.
+    found = measured([110] * 45 + [150] * 55)[MetricName.ACK_P50_RATIO]
+    assert found.value is None
+    assert "more answers must show" in found.detail
+
+
+@pytest.mark.parametrize(("ms", "ratio"), [(150, "1.5"), (60, "0.6")])
+def test_a_median_that_is_proven_to_be_outside_counts(ms: int, ratio: str) -> None:
+    assert measured([ms] * 100)[MetricName.ACK_P50_RATIO].value == Decimal(ratio)
+
+
+def test_a_tail_is_proven_to_be_slower_sooner_than_faster() -> None:
+    # 150 ms are declared. With 100 answers no upper bound exists, so a short tail may be chance.
+    assert measured([400] * 100)[MetricName.ACK_P99_RATIO].value is not None
+    assert measured([60] * 100)[MetricName.ACK_P99_RATIO].value is None
+    assert measured([60] * 299)[MetricName.ACK_P99_RATIO].value == Decimal("0.4")
 
 
 def test_more_looks_make_the_interval_wider() -> None:

@@ -38,7 +38,7 @@ def run(seed: int = 0) -> RunSeries:
 
 def measured(of: RunSeries, declared: Declared | None = None, replayed: Parity | None = None) -> tuple[Measurement, ...]:
     with patch.object(resampling, "repeats", lambda _: 50):
-        return measure(of, declared or Declared(2, 3, CLAIM, (100, 150)), covered_ms=3 * DAY_MS, replayed=replayed)
+        return measure(of, declared or Declared(2, 3, CLAIM, (100, 110)), covered_ms=3 * DAY_MS, replayed=replayed)
 
 
 def test_every_statistic_of_the_series_is_measured_once_and_sorted() -> None:
