@@ -119,7 +119,7 @@ def _what_takes_time(plan: Plan) -> list[str]:
             _rule("book-as-rest", "book_divergences", "==", 0, "count", 1),
             _rule("rate-limited", "rate_limited", "<=", 10, "count", 10),
             _rule("address-banned", "address_bans", "<=", 10, "count", 10),
-            _rule("limits-used", "rate_limit_use_ratio", "<=", 0.5, "ratio", 10),
+            _rule("limits-used", "rate_limit_use_ratio", "<=", 0.75, "ratio", 10),
         ]
     if plan.hours >= _ANSWERED_FROM:
         rules += [
