@@ -79,7 +79,8 @@ def peer_python(environment: Mapping[str, str], which: Callable[[str], str | Non
         except (OSError, subprocess.CalledProcessError):
             continue
         return python
-    raise LookupError(f"{named or 'no python3.12 or newer on the PATH'} has nautilus_trader; set {VARIABLE} to one that does")
+    tried = f"{named} has no nautilus_trader" if named else "no python3.12 or newer on the PATH has nautilus_trader"
+    raise LookupError(f"{tried}; set {VARIABLE} to a Python that has it")
 
 
 def peer(python: str, steps: int, orders: int) -> Took:

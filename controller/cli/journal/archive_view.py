@@ -10,7 +10,7 @@ from typing import Any
 from controller.cli.journal.archive import Archived
 from controller.cli.journal.files import counting, opened
 from controller.cli.journal.verify import checkpoints_in
-from controller.cli.shared.output import stdout, verified
+from controller.cli.shared.output import outcome, stdout
 from controller.journal.archive_file import ArchiveFile, ArchiveReport, verify_archive
 from controller.settings.deployment import FILE_NAME
 from exchange.errors import GatehouseError, IntegrityError
@@ -64,7 +64,7 @@ def archive_document(found: VerifiedArchive) -> dict[str, Any]:
 def print_archive(found: VerifiedArchive, path: Path) -> None:
     """Print the result for people."""
     console, report = stdout(), found.report
-    console.print(verified(f"{report.range.title} of {report.header.controller_id} in {path}"))
+    console.print(outcome(f"{report.range.title} of {report.header.controller_id} in {path}"))
     console.print(f"file   {report.digest}, {megabytes(report.bytes)}")
     console.print(f"last   {report.header.last.hash}")
     console.print(f"root   {report.header.root} of the first {report.header.last.seq} entries")
@@ -96,7 +96,7 @@ def archived_document(found: Archived) -> dict[str, Any]:
 def print_archived(found: Archived) -> None:
     """Print what an archiving did, for people."""
     console, one = stdout(), found.range
-    console.print(verified(f"{one.title}{', finishing an earlier run' if found.resumed else ''}", "archived"))
+    console.print(outcome(f"{one.title}{', finishing an earlier run' if found.resumed else ''}", "archived"))
     console.print(
         f"journal {megabytes(found.bytes_before)} before, {megabytes(found.bytes_after)} now; entry {found.record} records it"
     )

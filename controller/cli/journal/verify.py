@@ -11,7 +11,7 @@ from typing import Any
 from controller.audit.operators import Audit, Auditor
 from controller.cli.journal.checkpoints import asked, public_key_of
 from controller.cli.journal.files import opened, place_in, progressing
-from controller.cli.shared.output import micros, stdout, verified
+from controller.cli.shared.output import micros, outcome, stdout
 from controller.journal.base import ArchivedRange
 from controller.journal.chain import Entry
 from controller.journal.checkpoint import Anchor, parse_checkpoint
@@ -104,7 +104,7 @@ def print_verified(found: Verified) -> None:
     """Print the result for people."""
     console, report = stdout(), found.report
     what = f"{report.entries} entries in {micros(report.duration_ns // 1000)}, epoch {report.head.epoch}"
-    console.print(verified(what, "verified in part", "yellow") if report.missing else verified(what))
+    console.print(outcome(what, "verified in part", "yellow") if report.missing else outcome(what))
     console.print(f"head {report.head.hash}")
     for archived in found.archives:
         console.print(f"{archived.title} in {archived.file}: {_read(archived, report)}", markup=False)

@@ -87,7 +87,7 @@ def _width(terminal: bool, pipe_width: int) -> int | None:
     return None if terminal or os.environ.get("COLUMNS") else pipe_width
 
 
-def verified(rest: str, word: str = "verified", style: str = "bold green") -> Text:
+def outcome(rest: str, word: str = "verified", style: str = "bold green") -> Text:
     """A line that begins with what was found, in its colour."""
     from rich.text import Text
 

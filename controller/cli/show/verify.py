@@ -119,33 +119,33 @@ def _report(path: Path, data: bytes, export: Path | None, checkpoints: list[Path
 
 def _print(found: dict[str, Any]) -> None:
     from controller.cli.shared.gates import result_table
-    from controller.cli.shared.output import stdout, verified
+    from controller.cli.shared.output import outcome, stdout
 
     console = stdout()
     match found["what"]:
         case "bundle":
             console.print(result_table(found["result"]))
             persons = ", ".join(found["persons"])
-            console.print(verified(f"entry {found['entry']}, signed by {persons}, the gate's verdict is the same"))
+            console.print(outcome(f"entry {found['entry']}, signed by {persons}, the gate's verdict is the same"))
         case "export":
             _print_export(found)
         case _:
             verdict = found["verdict"]
-            console.print(verified(f"the report of entry {found['entries']} is as it was written, {found['digest']}"))
+            console.print(outcome(f"the report of entry {found['entries']} is as it was written, {found['digest']}"))
             console.print(f"{verdict['word']}  {verdict['sentence']}", markup=False)
             console.print(found["page"], markup=False)
             if found["export"] is None:
                 console.print("not compared with the entries: add --export DIR to compute it again from an export")
             else:
                 _print_export(found["export"])
-                console.print(verified("every field of the report is what the entries give"))
+                console.print(outcome("every field of the report is what the entries give"))
 
 
 def _print_export(found: dict[str, Any]) -> None:
-    from controller.cli.shared.output import stdout, verified
+    from controller.cli.shared.output import outcome, stdout
 
     console, audit = stdout(), found["audit"]
-    console.print(verified(f"{found['entries']} entries of {found['controller_id']}, head {found['head']}"))
+    console.print(outcome(f"{found['entries']} entries of {found['controller_id']}, head {found['head']}"))
     console.print(
         f"commands: {audit['accepted']} applied and {audit['waited']} that waited, each with valid signatures and quorum; "
         f"{audit['refused']} refused for the recorded reason; {audit['unchecked']} that the entries alone cannot prove"

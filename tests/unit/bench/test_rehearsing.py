@@ -16,7 +16,7 @@ def test_a_machine_without_the_peer_says_what_to_set() -> None:
 
 
 def test_a_python_that_is_not_there_is_no_peer() -> None:
-    with pytest.raises(LookupError, match="/nowhere/python"):
+    with pytest.raises(LookupError, match="/nowhere/python has no nautilus_trader"):
         peer_python({VARIABLE: "/nowhere/python"})
 
 

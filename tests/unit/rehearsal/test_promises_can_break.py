@@ -22,6 +22,7 @@ from controller.rehearsal.folder import Folder
 from controller.rehearsal.run import rehearse
 from controller.rehearsal.scene import Rehearsal, Script
 from exchange.model import OrderStatus
+from exchange.ports import VenueName
 from policies.stage import Stage
 from tests.support.campaign.promises import Promises
 from tests.support.campaign.watching import Watch
@@ -104,8 +105,9 @@ def test_a_second_start_with_the_same_epoch_is_noticed(played: Recording) -> Non
 def test_an_order_after_a_breach_is_noticed(played: Recording) -> None:
     found: list[str] = []
     promises = Promises(lambda kept, problem: None if kept else found.append(problem), Counter())
-    promises._breach = "BreachDetected"
     before, entry, event = next(one for one in played.entries if isinstance(one[2], e.OrderAdmitted))
+    breach = e.BreachDetected(guard="fees", level="halt", measured="2", threshold="1", message="too much", venue=VenueName.TESTNET)
+    promises.entry(before, entry, breach)
     promises.entry(before, entry, event)
     assert any(problem.startswith("8:") for problem in found)
 
