@@ -134,7 +134,7 @@ def metrics(found: Integrity) -> dict[MetricName, Figure]:
     calls, books = found.calls, found.books
     looked, compared = _fewest(one.slots for one in books), _fewest(one.compared for one in books)
     return {
-        MetricName.BOOK_CROSSED_RATIO: (max((_crossed(one) for one in books), default=None), looked),
+        MetricName.BOOK_CROSSED_RATIO: (_worst_crossed(books), looked),
         MetricName.BOOK_CROSSINGS: (sum(one.crossings for one in books), looked),
         MetricName.BOOK_RESYNCS: (sum(one.resyncs for one in books), looked),
         MetricName.LONGEST_RESYNC_MS: (max((one.resync_ms for one in books), default=None), looked),
@@ -161,9 +161,12 @@ def detail(found: Integrity, name: MetricName) -> str:
             return ""
 
 
-def _crossed(one: BookRun) -> Decimal:
+def _worst_crossed(books: Sequence[BookRun]) -> Decimal | None:
+    """Of the time in step. A book that was never in step has no such part, and then the run has none."""
+    if not books or not all(one.live_ms for one in books):
+        return None
     with localcontext(WIDE):
-        return rounded_up(Decimal(one.crossed_ms) / one.live_ms) if one.live_ms else Decimal(0)
+        return max(rounded_up(Decimal(one.crossed_ms) / one.live_ms) for one in books)
 
 
 def _fewest(counts: Iterable[int]) -> int:

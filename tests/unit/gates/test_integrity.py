@@ -105,3 +105,8 @@ def test_the_next_process_counts_from_its_first_slot() -> None:
 def test_without_a_slot_nothing_is_measured() -> None:
     names = (MetricName.BOOK_CROSSED_RATIO, MetricName.BOOK_DIVERGENCES, MetricName.RATE_LIMITED, MetricName.RATE_LIMIT_USE_RATIO)
     assert [metric(Integrity(), name).value for name in names] == [None] * 4
+
+
+def test_a_book_that_was_never_in_step_has_no_crossed_part() -> None:
+    never = replace(book(1, symbol="ETHUSDT"), live_ms=0)
+    assert metric(over(book(1), never), MetricName.BOOK_CROSSED_RATIO).value is None
