@@ -1,46 +1,21 @@
-"""The console's web page, rendered on the server with the current values; its script then updates it.
-
-``console.app`` serves it. The page only reads: nothing on it can move the deployment.
-"""
+"""The overview: the stage and how far it is from the next one, what needs a person, and how much room the guards leave."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Generic, TypeVar
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 
-from controller.console import lines, wording
+from controller.console import wording
+from controller.console.pages.frame import Rows, rows_of, show
 from controller.console.port import OperatorPort
 from controller.console.schema import BalanceView, EntryView, GateView, NextEdgeView, OrderView, StatusView
-from exchange.errors import GatehouseError
-from exchange.ports import VenueName
-from policies.stage import LIVE_STAGES, RISK_ORDER, Environment, Stage
-
-if TYPE_CHECKING:
-    from jinja2 import Template
+from policies.stage import RISK_ORDER, Stage
 
 ORDER_ROWS = 14
 ENTRY_ROWS = 14
 MAX_RAMP_DOTS = 12
-
-VERDICT_MARKS = {"PASS": "✔", "FAIL": "✖", "INCONCLUSIVE": "◐", "NO_DATA": "∅", "STALE": "◷", "INVALID": "⚠", "ERROR": "⚠"}
-"""A shape for every verdict, so that colour is never the only sign."""
-
-RowT = TypeVar("RowT")
-
-
-@dataclass(frozen=True, slots=True)
-class Rows(Generic[RowT]):
-    """A section of the page: its rows, or why there are none."""
-
-    rows: Sequence[RowT]
-    missing: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +45,7 @@ NODES: tuple[Node, ...] = tuple(
 
 
 class Page:
-    """Renders the page."""
+    """Renders the overview."""
 
     def __init__(self, port: OperatorPort) -> None:
         self._port = port
@@ -78,93 +53,47 @@ class Page:
     async def show(self, _request: Request) -> Response:
         """The page with the current values."""
         status = await self._port.status()
-        template = await asyncio.to_thread(_template)
-        gates: Rows[GateView] = await _rows(self._port.gates())
-        orders: Rows[OrderView] = await _rows(self._port.orders(ORDER_ROWS))
-        balances: Rows[BalanceView] = await _rows(self._port.balances())
-        entries: Rows[EntryView] = await _rows(self._port.journal(max(0, status.seq - ENTRY_ROWS), ENTRY_ROWS))
-        return HTMLResponse(
-            template.render(
-                s=status,
-                nodes=NODES,
-                rank=RISK_ORDER.index(status.stage) if status.stage in RISK_ORDER else -1,
-                gates=gates,
-                orders=orders,
-                balances=balances,
-                entries=Rows(tuple(reversed(entries.rows)), entries.missing),
-                ramp_dots=min(status.ramp_steps, MAX_RAMP_DOTS),
-                cap_used=wording.per_mille(status.exposure_eur, status.cap_eur),
-                real_money=is_real_money(status),
-                notice=notice(status),
-                next_action=next_action(status),
-                since_ms=max(0, status.now_ms - status.stage_since_ms),
-            )
+        gates: Rows[GateView] = await rows_of(self._port.gates())
+        orders: Rows[OrderView] = await rows_of(self._port.orders(ORDER_ROWS))
+        balances: Rows[BalanceView] = await rows_of(self._port.balances())
+        entries: Rows[EntryView] = await rows_of(self._port.journal(max(0, status.seq - ENTRY_ROWS), ENTRY_ROWS))
+        return await show(
+            self._port,
+            "console.html",
+            "/",
+            s=status,
+            nodes=NODES,
+            rank=RISK_ORDER.index(status.stage) if status.stage in RISK_ORDER else -1,
+            gates=gates,
+            orders=orders,
+            balances=balances,
+            entries=Rows(tuple(reversed(entries.rows)), entries.missing),
+            guards=await rows_of(self._port.inspector.guards()),
+            needs=needs(status),
+            ramp_dots=min(status.ramp_steps, MAX_RAMP_DOTS),
+            cap_used=wording.per_mille(status.exposure_eur, status.cap_eur),
+            next_action=next_action(status),
+            since_ms=max(0, status.now_ms - status.stage_since_ms),
         )
 
 
-@cache
-def _template() -> Template:
-    # The first person who opens the page waits for this, on a thread: it takes about 100 ms, and neither a start nor an order must.
-    from jinja2 import Environment as Templates
-    from jinja2 import FileSystemLoader, StrictUndefined
-
-    templates = Templates(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    for filter_ in (
-        wording.euro,
-        wording.signed_euro,
-        wording.amount,
-        wording.duration,
-        wording.clock,
-        wording.instant,
-        wording.microseconds,
-        wording.age,
-        wording.short_digest,
-        lines.alert_line,
-        lines.key_line,
-        lines.acknowledged_line,
-        lines.drill_line,
-        lines.bot_class,
-        lines.no_bots_line,
-        lines.no_silence_line,
-    ):
-        templates.filters[filter_.__name__] = filter_
-    templates.filters["mark"] = lambda verdict: VERDICT_MARKS.get(verdict, "⚠")
-    return templates.get_template("console.html")
-
-
-async def _rows(question: Awaitable[Sequence[RowT]]) -> Rows[RowT]:
-    """The rows of a section, or why it cannot be read; the rest of the page is shown in either case."""
-    try:
-        return Rows(await question)
-    except GatehouseError as error:
-        return Rows((), f"{error.message}. {error.remedy}")
-
-
-def is_real_money(status: StatusView) -> bool:
-    """Whether an order now uses real money."""
-    return status.stage in LIVE_STAGES and status.environment is Environment.PRODUCTION
-
-
-def notice(status: StatusView) -> str:
-    """The notice at the top: a standby, a rehearsal, real money, or simulated data."""
-    parts = []
-    if status.standby is not None:
-        parts.append(status.standby.line)
-    if status.environment is Environment.REHEARSAL:
-        parts.append("REHEARSAL: no real money can be reached")
-    if is_real_money(status):
-        parts.append("REAL MONEY: orders go to MEXC")
-    if status.simulated:
-        parts.append(f"SIMULATED DATA: {status.source or 'no source'}")
-    if status.venue is VenueName.TESTNET and status.testnet is not None and not status.testnet.attested:
-        parts.append("UNATTESTED: no signature of the testnet's own key vouches for what it shows")
-    return " · ".join(parts)
+def needs(status: StatusView) -> tuple[str, ...]:
+    """What needs a person now, one sentence each. Whether it is armed and what is pending are said elsewhere on the page."""
+    found = [f"Alert {alert.id} waits to be acknowledged: {alert.title}" for alert in status.oversight.alerts]
+    if status.stage is Stage.HALTED:
+        open_ways = sum(1 for way in status.ways_out if not way.refused)
+        found.append(f"The deployment is HALTED, and {open_ways} of {len(status.ways_out)} ways out are open.")
+    found += [f"The venue is asked about an order and has no proof yet: {line}" for line in status.unproven]
+    found += [
+        f"A changed {one.document} is not in force until it is signed: {', '.join(one.changes) or one.digest}"
+        for one in status.proposals
+    ]
+    found += [f"Checkpoint target {one.target}: {one.problem}" for one in status.checkpoints if one.problem]
+    found += [one.line for one in status.oversight.closed_symbols]
+    if status.watchdog is not None and status.watchdog.problem:
+        found.append(f"Watchdog: {status.watchdog.line}")
+    found += [f"The gate asks for a {one.drill} drill: `gatehouse drill {one.drill}`." for one in status.oversight.drills_needed]
+    return tuple(found)
 
 
 def next_action(status: StatusView) -> str:
