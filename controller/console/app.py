@@ -24,6 +24,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from controller.console.boundary import LOOPBACK_NAMES, Boundary, error_response, http_status, read_json
 from controller.console.limits import LOCAL_LIMITS, TCP_LIMITS, ConsoleLimits, TooMany
 from controller.console.pages.halting import MayHalt, by_own_user
+from controller.console.pages.plain import SettingsInForce
 from controller.console.pages.site import page_routes
 from controller.console.port import GateRefused, OperatorPort
 from controller.console.schema import ErrorDetail, ErrorView, HaltRequest, ProposeRequest
@@ -68,6 +69,7 @@ def create_app(
     limits: ConsoleLimits | None = None,
     monotonic_ns: Callable[[], int] = time.monotonic_ns,
     may_halt: MayHalt = by_own_user,
+    settings: SettingsInForce = tuple,
 ) -> ConsoleApp:
     """The console over ``port``.
 
@@ -77,11 +79,12 @@ def create_app(
         limits: instead of those that a console on TCP or a local socket usually has.
         monotonic_ns: the clock for the rate of proposals.
         may_halt: whose browser may halt without a signature.
+        settings: what of the settings in force may be shown.
     """
     limits = limits or (LOCAL_LIMITS if local else TCP_LIMITS)
     api = _Api(port, limits, None if local else _ProposalLimit(limits, monotonic_ns))
     routes = [
-        *page_routes(port, may_halt),
+        *page_routes(port, may_halt, settings),
         Route("/livez", api.livez),
         Route("/readyz", api.readyz),
         Route("/v1/status", api.status),

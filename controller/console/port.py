@@ -46,7 +46,9 @@ class OperatorPort(Protocol):
     """One running controller, as an operator sees it. ``inspector`` reads what only the pages show."""
 
     @property
-    def inspector(self) -> Inspection: ...
+    def inspector(self) -> Inspection:
+        """The reads of the pages."""
+        ...
 
     def alive(self) -> Probe:
         """Whether the writer (on a standby: the follower) still runs; never waits."""

@@ -232,6 +232,7 @@ class FakePort:
     subscribers: list[asyncio.Queue[StreamItem | None]] = field(default_factory=list)
     joined: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
 
+    submit_error: Exception | None = None
     halted_by: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -290,6 +291,8 @@ class FakePort:
 
     async def submit(self, envelope_text: str) -> ReceiptView:
         self._check()
+        if self.submit_error is not None:
+            raise self.submit_error
         self.submitted.append(envelope_text)
         return ReceiptView(seq=1841, hash=DIGEST, position="VALIDATED", gate=None)
 

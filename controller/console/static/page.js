@@ -6,7 +6,7 @@ import { clock } from "./wording.js";
 
 const SILENCE_MS = 10_000;
 const SETTLE_MS = 400;
-const REFRESH_EVERY_MS = 2_000;
+const REFRESH_EVERY_MS = Number(document.querySelector("[data-every]")?.dataset.every ?? 2_000);
 
 const rendered = { ...document.body.dataset };
 let source = null;
@@ -72,7 +72,9 @@ async function noticeSilence() {
   }
 }
 
+document.querySelector(".bar [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 connect();
 setInterval(noticeSilence, SILENCE_MS / 2);
 document.addEventListener("visibilitychange", () => { if (!document.hidden) changed(); });
 if (document.getElementById("verify")) import("./verify.js");
+if (document.getElementById("envelope-file")) import("./envelope.js");
