@@ -31,6 +31,7 @@ from controller.console.view import View
 from controller.serving.bounds import counted_address
 from controller.serving.throttle import Throttle
 from controller.telemetry.health import Probe, readyz
+from controller.telemetry.scrape import Scrape
 from exchange.errors import (
     ConfigError,
     DeadlineExceeded,
@@ -87,6 +88,7 @@ def create_app(
     hosts: Iterable[str] = (),
     limits: ConsoleLimits | None = None,
     monotonic_ns: Callable[[], int] = time.monotonic_ns,
+    metrics: Scrape | None = None,
 ) -> ConsoleApp:
     """The console over ``port``.
 
@@ -95,6 +97,7 @@ def create_app(
         hosts: host names to accept besides those of loopback.
         limits: instead of those that a console on TCP or a local socket usually has.
         monotonic_ns: the clock for the rate of proposals.
+        metrics: answers ``/metrics``; without it there is no such page.
     """
     limits = limits or (LOCAL_LIMITS if local else TCP_LIMITS)
     api = _Api(port, limits, None if local else _ProposalLimit(limits, monotonic_ns))
@@ -114,6 +117,8 @@ def create_app(
         Route("/v1/commands", api.submit, methods=["POST"]),
         Mount("/static", StaticFiles(directory=Path(__file__).parent / "static")),
     ]
+    if metrics is not None:
+        routes.append(Route("/metrics", metrics.show))
     if local:
         routes.append(Route("/v1/halt", api.halt, methods=["POST"]))
     app = Starlette(
