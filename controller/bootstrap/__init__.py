@@ -18,6 +18,7 @@ from typing import Any
 from controller.bootstrap.end import end_now
 from controller.bootstrap.journal import checkpoint_signing_key, growth_switch, journal_hold, make_disk_reserve, open_publisher
 from controller.bootstrap.leadership import Leadership, ProcessServices, acquire_leadership, lease_kept
+from controller.bootstrap.metrics import keep_metrics
 from controller.bootstrap.rates import open_rates
 from controller.bootstrap.read import Deployment, find_bot_secret, read_deployment
 from controller.bootstrap.real_venue import compare_with_the_real_venue
@@ -58,6 +59,7 @@ from controller.settings.state_directory import state_directory
 from controller.signer.spawn import Spawned
 from controller.telemetry import otel, sentry
 from controller.telemetry.alerts import Alerts
+from controller.telemetry.book import Book
 from controller.telemetry.logs import open_logs
 from controller.telemetry.redact import Redactor
 from controller.version import VERSION
@@ -120,11 +122,12 @@ async def run(
                 nothing_left.set()
             return
         say_goodbye_at_the_end(assembly.heartbeat, nothing_left, stack)
+        scrape = keep_metrics(services.meters, assembly, clock)
         await run_assembly(assembly, stack)
         keep_budget(signers, assembly, clock, services.alerts.notify, stack)
         keep_statistics(assembly, services.alerts.notify, stack)
         keep_claims(services.remote_claims, assembly.halt_for_integrity, services.alerts.notify, stack)
-        await open_servers(deployment, assembly, stack)
+        await open_servers(deployment, assembly, scrape, stack)
         watch_instance(deployment, services.alerts.notify, stack)
         watch_release(deployment, partial(_artifact_in_force, assembly), services.alerts.notify, stack)
         signals.started()
@@ -150,8 +153,12 @@ def _open_services(deployment: Deployment, clock: Clock, redactor: Redactor, sta
     name, environment = deployment.settings.controller_id, deployment.settings.environment.value
     reports = sentry.from_environment(controller_id=name, environment=environment, version=VERSION, redactor=redactor)
     stack.push_async_callback(reports.aclose)
-    telemetry = otel.from_environment(controller_id=name, environment=environment, version=VERSION, redactor=redactor)
+    about = {"controller_id": name, "environment": environment, "version": VERSION}
+    telemetry = otel.from_environment(**about, redactor=redactor)
     stack.push_async_callback(telemetry.aclose)
+    meters = otel.meters_from_environment(Book(clock), **about, redactor=redactor)
+    stack.push_async_callback(meters.aclose)
+    meters.start()
     alerts = Alerts(clock=clock, reports=reports, redactor=redactor)
     key, elsewhere = checkpoint_signing_key(deployment.data), state_directory()
     return ProcessServices(
@@ -159,6 +166,7 @@ def _open_services(deployment: Deployment, clock: Clock, redactor: Redactor, sta
         redactor=redactor,
         alerts=alerts,
         telemetry=telemetry,
+        meters=meters,
         publisher=open_publisher(deployment, key, clock, alerts, redactor),
         remote_claims=open_remote_claims(deployment, key, clock, alerts.notify),
         history=RecentHistory(),

@@ -23,6 +23,7 @@ from ops.docs.bots_page import bots  # noqa: E402 - the root is on the path only
 from ops.docs.gateway_page import gateway  # noqa: E402 - the root is on the path only now
 from ops.docs.guard_tables import events, halts, responses  # noqa: E402 - the root is on the path only now
 from ops.docs.recipe_pages import recipe  # noqa: E402 - the root is on the path only now
+from ops.docs.telemetry_page import telemetry  # noqa: E402 - the root is on the path only now
 from ops.docs.testnet_page import testnet  # noqa: E402 - the root is on the path only now
 
 
@@ -150,6 +151,7 @@ PAGES = {
     "testnet.md": testnet,
     "gateway.md": gateway,
     "bots.md": bots,
+    "telemetry.md": telemetry,
 } | {f"../recipes/{name}/README.md": partial(recipe, name) for name in ClientName}
 
 

@@ -33,6 +33,7 @@ from controller.core.lifecycle import Position
 from controller.core.state import State
 from controller.journal.port import Journal, LeasedJournal
 from controller.runtime.api import views
+from controller.runtime.api.facts import seen_by_the_leader
 from controller.runtime.api.inspector import Inspector
 from controller.runtime.api.reads import Reads
 from controller.runtime.api.refusals import Refusals
@@ -49,6 +50,7 @@ from controller.runtime.loop.permit import PermitOffice
 from controller.runtime.loop.writer import Writer
 from controller.runtime.venues.markets import Markets
 from controller.telemetry.health import Probe, livez
+from controller.telemetry.observed import Seen
 from exchange.errors import GatehouseError, Refused, Unauthorised, UsageError
 from exchange.model import Millis
 from exchange.ports import Clock, VenueName
@@ -122,6 +124,10 @@ class Operator(Reads):
     async def status(self) -> StatusView:
         """The deployment now."""
         return self._status()
+
+    def facts(self) -> Seen:
+        """What the metrics show of this moment."""
+        return seen_by_the_leader(self._writer, self._markets, self._permits, self._target_statuses())
 
     async def gates(self) -> Sequence[GateView]:
         """The gates of the next edges up, evaluated now."""
