@@ -12,9 +12,10 @@ Generated from `controller/telemetry/instruments.py` by `make docs`. Why they ar
 ## Where they come from
 
 - **Prometheus** reads `GET /metrics` on the console's port (8701, loopback), in its text format or as OpenMetrics. It needs no
-  setting.
+  setting. [ops/prometheus](../prometheus/README.md) has a scrape configuration and alerts, [ops/grafana](../grafana/README.md) has
+  three dashboards.
 - **A collector** gets the same metrics over OTLP where `OTEL_EXPORTER_OTLP_ENDPOINT` or `OTEL_EXPORTER_OTLP_METRICS_ENDPOINT` is
-  set.
+  set ([ops/otel](../otel/README.md)).
 
 Prometheus writes a dot as `_`, adds `_seconds` to a time and `_total` to a counter. Labels begin with `gatehouse_`. `target_info`
 has the version, the controller's id (`service_instance_id`) and the environment.
@@ -24,7 +25,7 @@ has the version, the controller's id (`service_instance_id`) and the environment
 - A gauge is judged by its age at the moment of the scrape. It turns to 0 or ends by itself; nothing has to report that it is wrong.
   `gatehouse_armed` is 1 only while an order can really be placed.
 - What is not known is not shown as 0: the last column says when a gauge has no value. An alert on such a gauge needs `absent` or
-  `unless`.
+  `unless`, as in `ops/prometheus`.
 - A counter counts since the process started. Values that are known beforehand are there from the start, at 0.
 - The buckets of every histogram end at {buckets} s.
 - An uptime check reads `/readyz` (200 only while orders can be placed; 503 when HALTED, not armed, late, or a standby) and

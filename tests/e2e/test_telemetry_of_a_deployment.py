@@ -2,7 +2,6 @@
 halt is visible in the metrics and in readiness, a breach reaches Sentry, and no secret leaves.
 """
 
-import json
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -10,12 +9,10 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics_families
 from prometheus_client.parser import text_string_to_metric_families
 
-from controller.core.decisions.drills import HALT_DRILL
 from controller.telemetry.instruments import INSTRUMENTS
-from exchange.testnet.conditions.faults import FaultKind
 from tests.support.collectors import Collector, collecting
-from tests.support.loopback import http_at
-from tests.support.rig import SYMBOL, Rig, rig
+from tests.support.eventful import breach, scrape, trade_live
+from tests.support.rig import Rig, rig
 
 
 def values(text: str, *names: str) -> list[float]:
@@ -58,15 +55,6 @@ async def deployment(tmp_path: Path, collector: Collector) -> AsyncIterator[Rig]
         yield built
 
 
-async def scrape(deployment: Rig, accept: str = "text/plain") -> str:
-    """What Prometheus reads from the console's port."""
-    url = json.loads((deployment.directory / "console.json").read_text())["url"]
-    async with http_at(url, timeout=30) as client:
-        answer = await client.get("/metrics", headers={"accept": accept})
-    assert answer.status_code == 200, answer.text
-    return answer.text
-
-
 async def readiness(deployment: Rig) -> tuple[int, int]:
     """The status of ``/livez`` and of ``/readyz``."""
     live, ready = await deployment.ask("GET", "/livez"), await deployment.ask("GET", "/readyz")
@@ -74,21 +62,10 @@ async def readiness(deployment: Rig) -> tuple[int, int]:
 
 
 async def test_orders_and_commands_are_traced_and_a_breach_is_reported(deployment: Rig, collector: Collector) -> None:
-    await deployment.climb("VALIDATED")
-    await deployment.takes_orders()
-    assert (await deployment.command("drill", "alice", subject=HALT_DRILL)).status_code == 200
-    await deployment.until(lambda status: status["oversight"]["last_drill"] and status["armed"])
-    await deployment.climb("LIVE_€10")
-    market = await deployment.bid()
-    taken = await deployment.buy(f"{market * 1002 / 1000:.2f}", "0.00008", "traced")
-    assert taken.status_code == 200
-    denied = await deployment.buy(await deployment.resting_price(), "0.0009", "denied")
-    assert denied.status_code == 400
+    await trade_live(deployment)
     assert values(await scrape(deployment), "gatehouse_halted", "gatehouse_armed") == [0, 1]
     assert await readiness(deployment) == (200, 200)
-    await deployment.until(lambda status: float(status["exposure_eur"] or 0) > 4)
-    deployment.live.arm(FaultKind.PRICE_GAP, params={"symbol": SYMBOL, "factor": "0.88"})
-    await deployment.until(lambda status: status["halt"] is not None)
+    await breach(deployment)
     text = await scrape(deployment)
     assert values(text, "gatehouse_halted", "gatehouse_armed") == [1, 0]
     assert 'gatehouse_stage{gatehouse_stage="HALTED"} 1.0' in text
