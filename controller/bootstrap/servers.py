@@ -12,6 +12,7 @@ from controller.console.limits import LOCAL_LIMITS, TCP_LIMITS
 from controller.console.port import OperatorPort
 from controller.console.server import serving as serving_console
 from controller.console.server import serving_socket
+from controller.gateway.app import Record
 from controller.gateway.app import create_app as create_gateway
 from controller.gateway.limits import GatewayLimits
 from controller.gateway.server import serving as serving_gateway
@@ -31,8 +32,8 @@ async def open_standby_servers(deployment: Deployment, operator: OperatorPort) -
         yield
 
 
-async def open_servers(deployment: Deployment, assembly: Assembly, stack: AsyncExitStack) -> None:
-    """Start all servers of a controller that leads; ``stack`` stops them.
+async def open_servers(deployment: Deployment, assembly: Assembly, record: Record | None, stack: AsyncExitStack) -> None:
+    """Start all servers of a controller that leads; ``stack`` stops them. ``record`` gets the gateway's answers about the market.
 
     Raises:
         ConfigError: ``too-few-descriptors``, ``cannot-listen``.
@@ -42,7 +43,7 @@ async def open_servers(deployment: Deployment, assembly: Assembly, stack: AsyncE
     budget = share(limit(), in_use(), gateway=limits.connection.connections)
     limits = replace(limits, connection=limits.connection.at_most(budget.gateway))
     acceptors = Acceptors(budget.ceiling)
-    gateway = create_gateway(assembly.bots, assembly.keyring, limits)
+    gateway = create_gateway(assembly.bots, assembly.keyring, limits, record)
     await stack.enter_async_context(serving_gateway(gateway, settings.host, settings.port, limits, acceptors))
     await _open_console(deployment, assembly.operator, budget, acceptors, stack)
 
