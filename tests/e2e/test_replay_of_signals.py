@@ -36,7 +36,7 @@ POLICY = (
 def offer(one: Rig, bot: Path) -> None:
     """Write into the settings what the bot is and how it is replayed."""
     settings = one.directory / "gatehouse.toml"
-    command = '["python3", "crossing.py", "--replay"]'
+    command = '["python3", "bars.py", "--replay"]'
     release = f'artifact = "{artifact_digest(bot)}"\npath = "{bot}"\nreplay = {command}'
     settings.write_text(settings.read_text().replace(f'artifact = "sha256:{"0" * 64}"', release))
 
@@ -45,7 +45,7 @@ def offer(one: Rig, bot: Path) -> None:
 async def trading(one: Rig, bot: Path) -> AsyncIterator[None]:
     secret = one.directory / "bot.secret"
     arguments = ("--gateway", one.gateway, "--key", one.bot_key, "--secret-file", str(secret), "--pause", "0.05")
-    process = await asyncio.create_subprocess_exec(sys.executable, str(bot / "crossing.py"), *arguments)
+    process = await asyncio.create_subprocess_exec(sys.executable, str(bot / "bars.py"), *arguments)
     try:
         yield
     finally:
@@ -69,7 +69,7 @@ async def with_another_look(one: Rig, bot: Path, scratch: Path, event: dict[str,
     """The comparison that a bot with another parameter would get."""
     as_of = Millis(event["as_of"])
     found = await decide_again(
-        ("python3", "crossing.py", "--replay", "--look", "5"), bot, scratch, Recorded(one.directory / "var" / FOLDER, as_of)
+        ("python3", "bars.py", "--replay", "--look", "3"), bot, scratch, Recorded(one.directory / "var" / FOLDER, as_of)
     )
     spans = tuple((Millis(begin), Millis(end)) for begin, end in event["spans"])
     started_at = Millis(event["run_started_at"])
@@ -79,7 +79,7 @@ async def with_another_look(one: Rig, bot: Path, scratch: Path, event: dict[str,
 async def test_a_bot_decides_again_what_it_decided(tmp_path: Path) -> None:
     bot = tmp_path / "bot"
     bot.mkdir()
-    shutil.copy(ROOT / "ops" / "demo" / "crossing.py", bot)
+    shutil.copy(ROOT / "ops" / "demo" / "bars.py", bot)
     async with rig(tmp_path / "deployment", policy=POLICY) as one:
         offer(one, bot)
         await one.start()

@@ -1,11 +1,11 @@
 """A bot that decides from prices alone and can decide again from recorded ones. It uses nothing but Python's standard library.
 
-It reads the best prices every ``PAUSE`` seconds. When the middle goes above the mean of the last ``LOOK`` ones it buys, and when it
-goes below, it sells. It asks nobody what became of its orders: what it decides depends on the prices alone, which is what makes a
-replay of its signals possible (ops/docs/replay.md).
+It reads the best prices every ``PAUSE`` seconds, and makes a bar of each ``LOOK`` of them. When a bar closes higher than the one
+before it buys, when it closes lower it sells, each once until the other. It asks nobody what became of its orders: what it decides
+depends on the prices alone, which is what makes a replay of its signals possible (ops/docs/replay.md).
 
-    python3 crossing.py --gateway http://127.0.0.1:8700 --key KEY --secret-file FILE
-    python3 crossing.py --replay < what the gateway answered, one JSON object a line
+    python3 bars.py --gateway http://127.0.0.1:8700 --key KEY --secret-file FILE
+    python3 bars.py --replay < what the gateway answered, one JSON object a line
 """
 
 import argparse
@@ -17,32 +17,34 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections import deque
 from decimal import Decimal
 from pathlib import Path
 
 SYMBOL = "BTCUSDT"
 PATH, QUERY = "/api/v3/ticker/bookTicker", f"symbol={SYMBOL}"
-LOOK = 8  # prices
+LOOK = 8  # prices of one bar
 QUOTE = Decimal(2)  # dollars of one order
 PAUSE = 0.2  # seconds between two looks
 
 
-class Crossing:
+class Bars:
     """The strategy. Live and in a replay it sees the same: one price after the other."""
 
     def __init__(self, look: int) -> None:
-        self.middles: deque[Decimal] = deque(maxlen=look)
+        self.look = look
+        self.seen = 0
+        self.close = Decimal(0)
         self.side = ""
 
     def decide(self, bid: Decimal, ask: Decimal) -> str:
         """BUY, SELL, or nothing."""
-        middle = (bid + ask) / 2
-        self.middles.append(middle)
-        mean = sum(self.middles) / len(self.middles)
-        if len(self.middles) < self.middles.maxlen or middle == mean:
+        self.seen += 1
+        if self.seen % self.look:
             return ""
-        side = "BUY" if middle > mean else "SELL"
+        before, self.close = self.close, (bid + ask) / 2
+        if not before or self.close == before:
+            return ""
+        side = "BUY" if self.close > before else "SELL"
         decided, self.side = (side if side != self.side else ""), side
         return decided
 
@@ -53,19 +55,19 @@ def prices(book: dict) -> tuple[Decimal, Decimal]:
 
 
 def replay(look: int) -> None:
-    """Decide from what was recorded: other requests and refused ones are passed over, as the live bot does."""
-    crossing = Crossing(look)
+    """Decide from what was recorded: other requests and refused ones are passed over, as the live bot does it."""
+    bars = Bars(look)
     for line in sys.stdin:
         answer = json.loads(line)
         if answer["status"] == 200 and (answer["path"], answer["query"]) == (PATH, QUERY):
-            side = crossing.decide(*prices(answer["body"]))
+            side = bars.decide(*prices(answer["body"]))
             if side:
                 print(answer["at"], SYMBOL, side)
 
 
 def trade(gateway: str, key: str, secret: str, look: int, pause: float) -> None:
     """Trade until the process is ended."""
-    crossing = Crossing(look)
+    bars = Bars(look)
     while True:
         try:
             with urllib.request.urlopen(f"{gateway}{PATH}?{QUERY}", timeout=10) as answer:
@@ -73,7 +75,7 @@ def trade(gateway: str, key: str, secret: str, look: int, pause: float) -> None:
         except (urllib.error.URLError, TimeoutError) as error:
             print(f"no price: {error}", flush=True)
         else:
-            side = crossing.decide(bid, ask)
+            side = bars.decide(bid, ask)
             if side:
                 print(f"{side}: {order(gateway, key, secret, side, bid if side == 'SELL' else ask)}", flush=True)
         time.sleep(pause)
