@@ -24,6 +24,7 @@ from controller.bootstrap.read import Deployment, find_bot_secret, read_deployme
 from controller.bootstrap.real_venue import compare_with_the_real_venue
 from controller.bootstrap.release import watch_release
 from controller.bootstrap.remote_claims import keep_claims, open_remote_claims
+from controller.bootstrap.replay import keep_replay
 from controller.bootstrap.servers import open_servers
 from controller.bootstrap.signer import Signers, open_signers
 from controller.bootstrap.signer_budget import keep_budget
@@ -127,7 +128,8 @@ async def run(
         keep_budget(signers, assembly, clock, services.alerts.notify, stack)
         keep_statistics(assembly, services.alerts.notify, stack)
         keep_claims(services.remote_claims, assembly.halt_for_integrity, services.alerts.notify, stack)
-        await open_servers(deployment, assembly, scrape, stack)
+        record = keep_replay(deployment, assembly, clock, services.alerts.notify, stack)
+        await open_servers(deployment, assembly, record, scrape, stack)
         watch_instance(deployment, services.alerts.notify, stack)
         watch_release(deployment, partial(_artifact_in_force, assembly), services.alerts.notify, stack)
         signals.started()

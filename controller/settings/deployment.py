@@ -89,12 +89,16 @@ class ReleaseSettings(_Section):
     """The bot's identity: a validation is valid for this release only.
 
     ``path``: the bot's file or directory, whose digest has to be ``artifact``; empty: nothing is compared (ops/docs/release.md).
+    ``replay``: the command that decides again from the recorded market, in a copy of ``path``; empty: the bot offers none.
+    ``replay_reads``: folders that it needs besides those of the system, such as a virtual environment (ops/docs/replay.md).
     """
 
     name: str
     version: str
     artifact: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
     path: str = ""
+    replay: tuple[str, ...] = ()
+    replay_reads: tuple[Annotated[str, Field(pattern=r"^/[^:\n]+$")], ...] = ()
 
 
 class Settings(BaseSettings):
