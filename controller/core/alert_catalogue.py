@@ -284,7 +284,7 @@ ALERTS: Mapping[AlertKind, AlertSpec] = MappingProxyType(
         AlertKind.COMMAND: AlertSpec(
             Severity.INFO,
             "A command waits: for another signature, or for the end of its cooling-off period.",
-            "Read what it does with `gatehouse inspect`; any key can veto one that waits for its time.",
+            "Read what it does with `gatehouse inspect FILE`; any key can veto one that waits for its time.",
             "signing.md",
         ),
     }
