@@ -33,11 +33,15 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """What the policy declares before a run: verdicts that may be asked for, variants tried (this one included), and the claim."""
+    """What the policy declares before a run: verdicts that may be asked for, variants tried (this one included), and the claim.
+
+    ``ack_ms``: median and 99th percentile of the time from a decision to the venue's answer, as its latency model has them.
+    """
 
     looks: int = 1
     variants: int = 1
     claim: Claim | None = None
+    ack_ms: tuple[int | None, int | None] = (None, None)
 
     def __post_init__(self) -> None:
         """Refuse fewer than one look or variant."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from functools import partial
 
 from controller.bootstrap.read import Deployment
+from controller.bootstrap.shown_settings import shown_settings
 from controller.console.app import create_app as create_console
 from controller.console.limits import LOCAL_LIMITS, TCP_LIMITS
 from controller.console.port import OperatorPort
@@ -51,9 +53,10 @@ async def _open_console(
     deployment: Deployment, operator: OperatorPort, budget: Budget, acceptors: Acceptors, stack: AsyncExitStack
 ) -> None:
     settings = deployment.settings.console
+    shown = partial(shown_settings, deployment.settings)
     remote = replace(TCP_LIMITS, connection=TCP_LIMITS.connection.at_most(budget.console))
     local = replace(LOCAL_LIMITS, connection=LOCAL_LIMITS.connection.at_most(budget.local))
-    console = create_console(operator, local=False, limits=remote)
+    console = create_console(operator, local=False, limits=remote, settings=shown)
     await stack.enter_async_context(serving_console(console, settings.host, settings.port, remote, acceptors))
     console = create_console(operator, local=True, limits=local)
     await stack.enter_async_context(serving_socket(console, deployment.data / SOCKET_FILE, local, acceptors))

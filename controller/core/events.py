@@ -567,7 +567,7 @@ class Sampled(Event):
     with the entry; ``interval_ms`` is the sum; the lowest and highest figures are there where ``count`` is more than 1.
 
     ``attested``: the testnet's own signature vouches for it; absent at other venues. ``statement_at`` is when the statement that
-    does so was asked for.
+    does so was asked for. ``unprotected`` says why nothing could stop the loss of a position now; empty where something can.
     """
 
     venue: VenueName
@@ -589,6 +589,7 @@ class Sampled(Event):
     exposure_high_eur: Amount | None = None
     attested: bool | None = None
     statement_at: int | None = None
+    unprotected: str = ""
 
 
 class Figure(BaseModel):
@@ -873,6 +874,45 @@ class StreamTotals(BaseModel):
     rotation_gap_ms: int | None = None
     down_since: int | None = None
     down_why: str = ""
+
+
+class CallTotals(BaseModel):
+    """The calls to a venue in the present run, as ``gates.integrity.CallRun`` describes them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    upto: int
+    slots: int
+    requests: int
+    limited: int = 0
+    banned: int = 0
+    use: dict[str, Amount] = Field(default_factory=dict)
+
+
+class BookTotals(BaseModel):
+    """The book of one symbol in the present run, as ``gates.integrity.BookRun`` describes it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    symbol: str
+    upto: int
+    slots: int
+    live_ms: int
+    crossings: int = 0
+    crossed_ms: int = 0
+    resyncs: int = 0
+    resync_ms: int = 0
+    compared: int = 0
+    apart_bps: Amount = Decimal(0)
+    diverged: int = 0
+
+
+class IntegrityObserved(Event):
+    """What was measured of the books and calls of the venue in use since the run began: soon after something happened."""
+
+    venue: VenueName
+    calls: CallTotals
+    books: tuple[BookTotals, ...]
 
 
 class StreamsObserved(Event):

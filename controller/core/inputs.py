@@ -29,6 +29,7 @@ from exchange.model import (
 from exchange.ports import CancelOutcome, PlaceOutcome, VenueName
 from exchange.statement import Refused, Statement
 from exchange.stream_life import StreamLife
+from exchange.venue_slots import VenueSlots
 from gates.computed import Statistic
 from policies.authority import Verb
 from policies.eur import RateSource
@@ -240,7 +241,7 @@ class Tick:
     ``clock_offset_ms`` is per venue, and at most ``clock_uncertainty_ms`` from the truth; a venue whose clock was not measured
     lately has none. ``clock_good`` is the last measurement by which the guard could judge, however old. ``bots`` says when
     each bot was last heard. ``accounts`` has the last reading of each account, ``testnet`` the testnet's last statement.
-    ``streams`` are those of the market and of the account of each venue, as far as it has any.
+    ``streams`` and ``slots`` are those of the market and of the account of each venue, as far as it has any.
     """
 
     markets: Mapping[VenueName, Market]
@@ -251,6 +252,7 @@ class Tick:
     accounts: Mapping[VenueName, AccountRead] = field(default_factory=dict)
     testnet: Asked | None = None
     streams: Mapping[VenueName, tuple[StreamLife, ...]] = field(default_factory=dict)
+    slots: Mapping[VenueName, VenueSlots] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ MONEY = (
     "policies/",
 )
 STATISTICS = frozenset(
-    f"gates/{name}.py" for name in ("declared", "drift", "equity", "resampling", "sharpe", "shortfall", "trading")
+    f"gates/{name}.py" for name in ("declared", "drift", "equity", "latency", "resampling", "sharpe", "shortfall", "trading")
 )
 """Ratios and bounds of a whole run, which libraries compute in floats. Gates judge them; they book no amount and limit none."""
 NEUTRAL = ("README.md", "CHANGELOG.md", "Makefile", "pyproject.toml", ".importlinter", ".ci", *PRODUCT, "ops", "tests")

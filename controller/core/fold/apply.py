@@ -21,6 +21,7 @@ from controller.core.fold import (
     drills,
     flatten,
     guards,
+    integrity,
     lost_runs,
     orders,
     rates,
@@ -28,6 +29,7 @@ from controller.core.fold import (
     steps,
     streams,
 )
+from controller.core.fold.positions import at_risk
 from controller.core.inputs import Release
 from controller.core.lifecycle import Position
 from controller.core.order_state import OrderState
@@ -145,7 +147,7 @@ def _started(state: State, event: e.ControllerStarted) -> State:
     if event.gatehouse_version != state.gatehouse_version:
         state = _void_evidence(_governed(state, gatehouse_version=event.gatehouse_version), "version of gatehouse")
         state = replace(state, tally=_new_tally(state, state.position))
-    state = streams.restarted(state)
+    state = integrity.restarted(streams.restarted(state))
     ledgers = {name: replace(ledger, reconciled_at=None, clean=False) for name, ledger in state.ledgers.items()}
     return replace(
         drills.restarted(guards.restarted(_end_mock(state))),
@@ -384,6 +386,8 @@ def _sampled(state: State, event: e.Sampled) -> State:
     if clock is not None and not practised:
         tally = tally.with_clock(clock, event.count)
     uncovered = event.uncovered_reason or ("" if event.equity_eur is not None else "the account cannot be valued")
+    held = at_risk(state, ledger)
+    tally = tally.with_protection(event.unprotected, held=held, interval_ms=event.interval_ms, at=at, count=event.count)
     tally = tally.with_sample(
         event.equity_eur,
         covered=event.covered,
@@ -474,4 +478,5 @@ _APPLY: dict[type[e.Event], Callable[[State, Any], State]] = {
     e.ShadowCompared: shadow.compared,
     e.ValidationRevoked: shadow.revoked,
     e.StreamsObserved: streams.observed,
+    e.IntegrityObserved: integrity.observed,
 }

@@ -12,7 +12,7 @@ from controller.authority.meaning import meaning
 from controller.authority.signing import propose
 from controller.authority.verify import verify
 from controller.authority.wordcode import word_code
-from controller.console.port import GateRefused, StreamItem
+from controller.console.port import LOCAL_SOCKET, GateRefused, StreamItem
 from controller.console.schema import (
     CheckpointView,
     EntryView,
@@ -33,6 +33,7 @@ from controller.core.lifecycle import Position
 from controller.core.state import State
 from controller.journal.port import Journal, LeasedJournal
 from controller.runtime.api import views
+from controller.runtime.api.inspector import Inspector
 from controller.runtime.api.reads import Reads
 from controller.runtime.api.refusals import Refusals
 from controller.runtime.api.runs import with_outlooks
@@ -103,6 +104,14 @@ class Operator(Reads):
         self._refusals = Refusals(clock.monotonic_ns)
         self._heartbeat = heartbeat
         self._token = token
+        self.inspector = Inspector(
+            state=lambda: writer.seen,
+            read=lambda after, limit: self._read(lambda: list(journal.read(after=after, limit=limit))),
+            oldest=lambda: journal.readable_after,
+            history=history,
+            seen=markets.measured_now,
+            now=self._now,
+        )
         self.signer_budget: Callable[[], SignerBudgetView | None] = lambda: None
         self.before_proposal: Callable[[Verb], Awaitable[None]] = _nothing
 
@@ -194,10 +203,10 @@ class Operator(Reads):
             raise _refusal(reply, gate)
         return self._receipt(gate, waits=reply.applies_at is not None)
 
-    async def halt(self, reason: str) -> ReceiptView:
+    async def halt(self, reason: str, by: str = LOCAL_SOCKET) -> ReceiptView:
         """Halt without a signature. Orders are stopped and being cancelled before the writer records it."""
         try:
-            await self._halt.ask(by="local socket", reason=reason)
+            await self._halt.ask(by=by, reason=reason)
         except Undecided:
             return self._receipt(None).model_copy(update={"recorded": False})
         return self._receipt(None)

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from exchange.errors import ConfigError
 from policies import canonical
 from policies.document import canonical_bytes, parse_canonical, parse_journalled
-from policies.floors import DRILL_RULES, FLOORS, LIVE_RULES, REQUIRED_RULES, VALIDATION_RULES, Floor, RequiredRule, violations
+from policies.floors import DRILL_RULES, FLOORS, LIVE_RULES, REQUIRED_RULES, Floor, violations
 from policies.numbers import text
+from policies.required import VALIDATION_RULES, RequiredRule
 from policies.rules import GateName, MetricName, Op
 from policies.schema import BlindHalt, Policy
 from tests.unit.policies.policy_kit import REHEARSAL, changed, example, following, pinned, tree_of
@@ -196,6 +197,11 @@ def test_a_claim_names_one_figure_of_behaviour_at_least(figure: str) -> None:
 def test_a_policy_without_a_claim_is_refused_in_production() -> None:
     with pytest.raises(ConfigError, match=r"performance\.claim is incomplete"):
         changed(TEAM, "performance", {"looks": 2, "variants": 5})
+
+
+def test_a_policy_without_a_latency_is_refused_in_production() -> None:
+    with pytest.raises(ConfigError, match=r"performance\.latency is absent"):
+        changed(TEAM, "performance", {"looks": 2, "variants": 5, "claim": CLAIM})
 
 
 def test_a_rehearsal_declares_nothing() -> None:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from itertools import groupby
 
-from controller.report.drawing.curve import margin, time_axis
-from controller.report.drawing.scale import Frame, drawing
+from controller.drawing.curve import margin, time_axis
+from controller.drawing.scale import Frame, drawing
 
 _HEIGHT, _TOP, _BOTTOM, _RIGHT, _COLUMN = 62, 4, 26, 14, 2
 

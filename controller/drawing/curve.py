@@ -8,7 +8,7 @@ from decimal import Decimal
 from html import escape
 from itertools import pairwise
 
-from controller.report.drawing.scale import CHARACTER, Frame, drawing, fits, label, places_of, time_ticks, value_ticks
+from controller.drawing.scale import CHARACTER, Frame, drawing, fits, label, places_of, time_ticks, value_ticks
 
 Mark = tuple[int, int, Decimal, Decimal, Decimal]
 """``from, until, lowest, highest, last``."""
