@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from controller.alerts.notice import ChannelError, Notice
@@ -39,9 +40,10 @@ class _Heard(logging.Handler):
         self._reasons: dict[int, str] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.levelno == logging.INFO or not record.thread:
-            return
         line = record.getMessage()
+        # Other lines repeat the message, whose words are no reason.
+        if not record.thread or not (record.levelno >= logging.WARNING or line.startswith("Socket Exception")):
+            return
         status = _STATUS.search(line)
         found = f"HTTP {status[1]}" if status else next((why for seen, why in _REASONS if seen.search(line)), "")
         if found:
@@ -71,7 +73,10 @@ class AppriseChannel:
         _silence()
         self._name = name
         self._url = url
-        self._server()
+        with warnings.catch_warnings():
+            # The first URL loads every service that Apprise knows, and some load what Python will remove.
+            warnings.simplefilter("ignore")
+            self._server()
 
     @property
     def name(self) -> str:
@@ -96,6 +101,9 @@ class AppriseChannel:
         # Made for each message: it keeps its own waiting times, and a send that hangs must not share them with the next one.
         asset = AppriseAsset(
             secure_logging=True,
+            # Without a time limit of its own it sends on this thread. Its own threads are few, shared by all channels, and waited
+            # for at the end of the process; ``delivery`` has one for each attempt.
+            service_timeout=0,
             storage_mode=PersistentStoreMode.MEMORY,
             app_id="gatehouse",
             app_desc="gatehouse",
@@ -106,7 +114,11 @@ class AppriseChannel:
             pem_autogen=False,
         )
         server = Apprise(asset=asset)
-        if not server.add(self._url):
+        try:
+            known = server.add(self._url)
+        except Exception:  # noqa: BLE001 - the same: a malformed URL is the file's fault, however a service says it
+            known = False
+        if not known:
             raise ConfigError(
                 f"Apprise does not know the URL of the alert channel {self._name}",
                 code="channel-url",

@@ -16,7 +16,7 @@ from controller.alerts.notice import Channel, Notice, Source
 from controller.alerts.webhook import Webhook
 from controller.bootstrap.read import Deployment
 from controller.core import events as e
-from controller.core.alert_catalogue import ALERTS, INFORMS
+from controller.core.alert_catalogue import ALERTS, INFORMS, Severity
 from controller.core.decisions.alerts import is_standing
 from controller.core.effects import Alert, AlertKind
 from controller.core.inputs import AlertDelivered, AlertEnded, Input
@@ -63,7 +63,7 @@ def hide(redactor: Redactor, url: str) -> None:
 def routes_of(directory: Path, settings: Settings, redactor: Redactor) -> list[Route]:
     """Every channel of a deployment with what it gets. Raises ``ConfigError`` as ``open_channel``."""
     found = settings.alerts.channels
-    return [Route(open_channel(directory, one, redactor), one.severity, one.step) for one in found]
+    return [Route(open_channel(directory, one, redactor), Severity(one.severity), one.step) for one in found]
 
 
 class AlertLine:

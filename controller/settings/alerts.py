@@ -9,8 +9,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from controller.core.alert_catalogue import Severity
-
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -25,7 +23,7 @@ class _ChannelSettings(_Section):
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
     url_file: Annotated[str, Field(min_length=1, max_length=1000)]
-    severity: Severity = Severity.INFO
+    severity: Literal["info", "warning", "critical"] = "info"
     step: Annotated[int, Field(ge=0, le=3)] = 0
 
 
