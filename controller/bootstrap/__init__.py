@@ -15,8 +15,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from controller.bootstrap.alerts import AlertLine
+from controller.bootstrap.crashes import note_crash
 from controller.bootstrap.end import end_now
 from controller.bootstrap.journal import checkpoint_signing_key, growth_switch, journal_hold, make_disk_reserve, open_publisher
+from controller.bootstrap.key_ends import watch_key_ends
 from controller.bootstrap.leadership import Leadership, ProcessServices, acquire_leadership, lease_kept
 from controller.bootstrap.metrics import keep_metrics
 from controller.bootstrap.rates import open_rates
@@ -100,7 +103,7 @@ async def run(
         logs = open_logs(redactor)
         stack.callback(logs.close)
         signals = StopSignals(end_start)
-        services = _open_services(deployment, clock, redactor, stack)
+        line, services = _open_services(deployment, clock, redactor, stack)
         signers = stack.enter_context(open_signers(deployment, signer, _alert_on(asyncio.get_running_loop(), services.alerts)))
         leadership = await acquire_leadership(deployment, services, signals.stop, on_standby, on_waiting)
         if leadership is None:
@@ -111,6 +114,7 @@ async def run(
         stack.push_async_callback(services.remote_claims.release)
         stack.callback(leadership.claims.close)
         stack.callback(leadership.journal.close)
+        note_crash(deployment.data, leadership.recovered.state, services.alerts.notify, stack)
         keep_watchdog(deployment, services.alerts, stack)
         if leadership.first_halt is not None and leadership.first_halt.alert is not None:
             services.alerts.notify(leadership.first_halt.alert)
@@ -122,6 +126,7 @@ async def run(
             if not leadership.recovered.state.open:
                 nothing_left.set()
             return
+        line.connect(assembly)
         say_goodbye_at_the_end(assembly.heartbeat, nothing_left, stack)
         scrape = keep_metrics(services.meters, assembly, clock)
         await run_assembly(assembly, stack)
@@ -131,10 +136,11 @@ async def run(
         record = keep_replay(deployment, assembly, clock, services.alerts.notify, stack)
         await open_servers(deployment, assembly, record, scrape, stack)
         watch_instance(deployment, services.alerts.notify, stack)
+        watch_key_ends(deployment.settings, services.alerts, clock, stack)
         watch_release(deployment, partial(_artifact_in_force, assembly), services.alerts.notify, stack)
         signals.started()
         on_ready()
-        await _wait_for_end(signals.stop, assembly, leadership.journal, clock)
+        await _wait_for_end(signals.stop, assembly, leadership.journal, clock, services.alerts)
         if await cancel_before_stop(signals.at_once, assembly):
             nothing_left.set()
 
@@ -151,7 +157,9 @@ def in_force(deployment: Deployment, leadership: Leadership) -> Deployment:
     return replace(deployment, policy=policy)
 
 
-def _open_services(deployment: Deployment, clock: Clock, redactor: Redactor, stack: AsyncExitStack) -> ProcessServices:
+def _open_services(
+    deployment: Deployment, clock: Clock, redactor: Redactor, stack: AsyncExitStack
+) -> tuple[AlertLine, ProcessServices]:
     name, environment = deployment.settings.controller_id, deployment.settings.environment.value
     reports = sentry.from_environment(controller_id=name, environment=environment, version=VERSION, redactor=redactor)
     stack.push_async_callback(reports.aclose)
@@ -161,9 +169,11 @@ def _open_services(deployment: Deployment, clock: Clock, redactor: Redactor, sta
     meters = otel.meters_from_environment(Book(clock), **about, redactor=redactor)
     stack.push_async_callback(meters.aclose)
     meters.start()
-    alerts = Alerts(clock=clock, reports=reports, redactor=redactor)
+    line = AlertLine(deployment, clock, redactor, reports)
+    line.start(stack)
+    alerts = line.alerts
     key, elsewhere = checkpoint_signing_key(deployment.data), state_directory()
-    return ProcessServices(
+    services = ProcessServices(
         clock=clock,
         redactor=redactor,
         alerts=alerts,
@@ -175,6 +185,7 @@ def _open_services(deployment: Deployment, clock: Clock, redactor: Redactor, sta
         snapshots=Snapshots(deployment.data, key),
         latch=LatchFile(deployment.data / LATCH_FILE, latch_elsewhere(elsewhere, deployment.directory) if elsewhere else None),
     )
+    return line, services
 
 
 def _alert_on(loop: asyncio.AbstractEventLoop, alerts: Alerts) -> Callable[[str], None]:
@@ -262,7 +273,7 @@ def _end_process(reason: str) -> None:
     end_now(EXIT_STUCK, f"the controller was stuck and ends, exit code {EXIT_STUCK}: {reason}")
 
 
-async def _wait_for_end(stop: asyncio.Event, assembly: Assembly, journal: Journal, clock: Clock) -> None:
+async def _wait_for_end(stop: asyncio.Event, assembly: Assembly, journal: Journal, clock: Clock, alerts: Alerts) -> None:
     """Wait for a signal, or until this process may not act any more. It must then end, so that another process can lead."""
     ends: list[asyncio.Future[Any]] = [asyncio.ensure_future(event.wait()) for event in (stop, assembly.ended)]
     try:
@@ -271,6 +282,7 @@ async def _wait_for_end(stop: asyncio.Event, assembly: Assembly, journal: Journa
         if stop.is_set() or failure is None:
             await stop.wait()
             return
+        alerts.decided(Alert(AlertKind.LEASE, "this controller may not write its journal any more", failure.reason))
         if failure.taken_over:
             raise JournalTakenOver(
                 failure.reason, code="journal-fenced", remedy="Start this controller again: it then stands by for the newer one."

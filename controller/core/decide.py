@@ -191,6 +191,8 @@ _BRANCHES: Mapping[type[i.Input], Callable[[Draft, Any], Reply]] = MappingProxyT
         i.HaltPractised: drills.halt_practised,
         i.FaultReported: drills.fault_reported,
         i.AlertNoticed: alerts.alert_noticed,
+        i.AlertEnded: alerts.alert_ended,
+        i.AlertDelivered: alerts.alert_delivered,
         i.WatchdogLogRead: watchdog.log_read,
         i.RateRead: rates.rate_read,
         i.StatisticsComputed: measured.statistics_computed,

@@ -728,6 +728,28 @@ class AlertAcknowledged(Event):
     command_id: str
 
 
+class AlertCleared(Event):
+    """The condition behind an alert is over. ``proof`` says what showed it. The alert stays until it is acknowledged."""
+
+    alert_kind: str
+    title: str
+    proof: str
+
+
+class AlertEscalated(Event):
+    """Nobody acknowledged a critical alert by its deadline. ``step`` counts its deadlines from 1."""
+
+    alert_id: str
+    step: int
+
+
+class AlertHandedOver(Event):
+    """A channel took an alert over. ``channel`` is its name in the settings."""
+
+    alert_id: str
+    channel: str
+
+
 class ArchiveApproved(Event):
     """Persons let the entries up to ``upto``, whose hash is ``hash``, be moved to an archive while the controller is stopped."""
 

@@ -351,11 +351,33 @@ class FaultReported:
 
 @dataclass(frozen=True, slots=True)
 class AlertNoticed:
-    """The shell found something that a person must acknowledge, such as a venue's lockout or a witness that refuses."""
+    """The shell found something that a person must acknowledge, such as a venue's lockout or a witness that refuses.
+
+    ``announce``: nobody was notified yet.
+    """
 
     kind: AlertKind
     title: str
     detail: str
+    announce: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AlertEnded:
+    """The shell found that the condition behind an alert is over. ``proof`` says what shows it."""
+
+    kind: AlertKind
+    title: str
+    proof: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlertDelivered:
+    """A channel took an alert over."""
+
+    kind: AlertKind
+    title: str
+    channel: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -461,6 +483,8 @@ Input = (
     | HaltPractised
     | FaultReported
     | AlertNoticed
+    | AlertEnded
+    | AlertDelivered
     | WatchdogLogRead
     | RateRead
     | StatisticsComputed
