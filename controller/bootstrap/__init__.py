@@ -23,6 +23,7 @@ from controller.bootstrap.read import Deployment, find_bot_secret, read_deployme
 from controller.bootstrap.real_venue import compare_with_the_real_venue
 from controller.bootstrap.release import watch_release
 from controller.bootstrap.remote_claims import keep_claims, open_remote_claims
+from controller.bootstrap.restored import follow_restored, require_checkpoint_key
 from controller.bootstrap.servers import open_servers
 from controller.bootstrap.signer import Signers, open_signers
 from controller.bootstrap.signer_budget import keep_budget
@@ -153,6 +154,7 @@ def _open_services(deployment: Deployment, clock: Clock, redactor: Redactor, sta
     telemetry = otel.from_environment(controller_id=name, environment=environment, version=VERSION, redactor=redactor)
     stack.push_async_callback(telemetry.aclose)
     alerts = Alerts(clock=clock, reports=reports, redactor=redactor)
+    require_checkpoint_key(deployment.data)
     key, elsewhere = checkpoint_signing_key(deployment.data), state_directory()
     return ProcessServices(
         clock=clock,
@@ -240,6 +242,7 @@ async def assemble(
         )
     )
     assembly.writer.add_follower(lambda batch: signers.follow(batch.after))
+    follow_restored(deployment.data, leadership.first_halt, assembly.writer.add_follower)
     live, rules = feeds[VenueName.LIVE], known.rules[VenueName.LIVE]
     compare_with_the_real_venue(deployment, assembly, remote[VenueName.LIVE], live, rules, clock, services.alerts.notify, stack)
     permits.require(lambda: signers.problem(assembly.writer.state.venue))

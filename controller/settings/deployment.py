@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from controller.settings.backup import BackupSettings
 from controller.settings.checkpoints import CheckpointSettings
 from controller.settings.testnet import TestnetSettings, VenueSettings
 from controller.settings.watchdog import WatchdogSettings
@@ -120,6 +121,7 @@ class Settings(BaseSettings):
     watchdog: WatchdogSettings = WatchdogSettings()
     drills: DrillSettings = DrillSettings()
     rates: RateSettings = RateSettings()
+    backup: BackupSettings = BackupSettings()
     journal: Annotated[str, Field(pattern=r"^(postgres(ql)?://.+)?$")] = ""
     journal_secret_file: str = ""
     journal_synchronous: bool = False
