@@ -28,6 +28,7 @@ from controller.bootstrap.real_venue import compare_with_the_real_venue
 from controller.bootstrap.release import watch_release
 from controller.bootstrap.remote_claims import keep_claims, open_remote_claims
 from controller.bootstrap.replay import keep_replay
+from controller.bootstrap.restored import follow_restored, require_checkpoint_key
 from controller.bootstrap.servers import open_servers
 from controller.bootstrap.signer import Signers, open_signers
 from controller.bootstrap.signer_budget import keep_budget
@@ -172,6 +173,7 @@ def _open_services(
     line = AlertLine(deployment, clock, redactor, reports)
     line.start(stack)
     alerts = line.alerts
+    require_checkpoint_key(deployment.data)
     key, elsewhere = checkpoint_signing_key(deployment.data), state_directory()
     services = ProcessServices(
         clock=clock,
@@ -261,6 +263,7 @@ async def assemble(
         )
     )
     assembly.writer.add_follower(lambda batch: signers.follow(batch.after))
+    follow_restored(deployment.data, leadership.first_halt, assembly.writer.add_follower)
     live, rules = feeds[VenueName.LIVE], known.rules[VenueName.LIVE]
     compare_with_the_real_venue(deployment, assembly, remote[VenueName.LIVE], live, rules, clock, services.alerts.notify, stack)
     permits.require(lambda: signers.problem(assembly.writer.state.venue))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from controller.cli.alerts import verbs as alert_verbs
+from controller.cli.backup import verbs as backup
 from controller.cli.bots import verb as bots
 from controller.cli.demo import verb as demo
 from controller.cli.doctor import verb as doctor
@@ -24,6 +25,7 @@ groups = (
 for group in groups:
     group.register(app)
 app.add_typer(alert_verbs.app, name="alerts")
+app.add_typer(backup.app, name="backup")
 app.add_typer(journal.app, name="journal")
 app.add_typer(keys.app, name="keys")
 app.add_typer(keys.roster, name="roster")

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from controller.settings.alerts import AlertSettings
+from controller.settings.backup import BackupSettings
 from controller.settings.checkpoints import CheckpointSettings
 from controller.settings.testnet import TestnetSettings, VenueSettings
 from controller.settings.watchdog import WatchdogSettings
@@ -126,6 +127,7 @@ class Settings(BaseSettings):
     drills: DrillSettings = DrillSettings()
     rates: RateSettings = RateSettings()
     alerts: AlertSettings = AlertSettings()
+    backup: BackupSettings = BackupSettings()
     journal: Annotated[str, Field(pattern=r"^(postgres(ql)?://.+)?$")] = ""
     journal_secret_file: str = ""
     journal_synchronous: bool = False
