@@ -37,15 +37,20 @@ def init(
         str, typer.Option(help="The public half of the watchdog's own MEXC API key, of the same account.")
     ] = "",
     bot: Annotated[Path | None, typer.Option(help="The bot's file. Its digest identifies the bot.")] = None,
+    units: Annotated[bool, typer.Option("--systemd", help="For the packaged units; DIR is /etc/gatehouse/NAME.")] = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Write a new deployment: settings, policy, roster and new keys. Secret files have mode 0600."""
     from controller.cli.setup.deployment import DEFAULT_PORTS, TESTNET_KEY, accounts_file, write_deployment
+    from controller.cli.setup.production import TESTNET_KEY as OWN_TESTNET_KEY
     from controller.cli.setup.production import Wanted, write_production
+    from controller.cli.setup.units import check_name, lay_out
     from controller.cli.shared.output import print_json, stdout, table
     from exchange.errors import UsageError
     from policies.stage import Mode
 
+    if units:
+        check_name(directory)
     if profile is Profile.DEMO:
         if person or live_key or watchdog_key or bot is not None:
             raise UsageError(
@@ -56,12 +61,17 @@ def init(
         written = write_deployment(directory, DEFAULT_PORTS)
     else:
         written = write_production(directory, Wanted(Mode(profile.value), person, live_key, bot, watchdog_key))
+    if units:
+        demo = profile is Profile.DEMO
+        written = lay_out(directory, DEFAULT_PORTS, TESTNET_KEY if demo else OWN_TESTNET_KEY, written, demo=demo)
     if output is Output.JSON:
         print_json({"directory": str(directory), "files": [{"file": str(path), "purpose": purpose} for path, purpose in written]})
         return
     console = stdout()
     console.print(table(("file", "what it is"), written))
-    if profile is Profile.DEMO:
+    if units:
+        console.print(f"Next: `systemctl start gatehouse@{directory.resolve().name}`, then `gatehouse doctor --dir {directory}`.")
+    elif profile is Profile.DEMO:
         console.print("Next, each in a terminal of its own, the two local venues and the deployment:")
         for venue, port in (("testnet", DEFAULT_PORTS.testnet), ("live", DEFAULT_PORTS.live)):
             command = f"  gatehouse testnet --port {port} --accounts {accounts_file(directory, venue)}"
