@@ -22,6 +22,7 @@ from controller.bootstrap.journal import checkpoint_signing_key, growth_switch, 
 from controller.bootstrap.key_ends import watch_key_ends
 from controller.bootstrap.leadership import Leadership, ProcessServices, acquire_leadership, lease_kept
 from controller.bootstrap.metrics import keep_metrics
+from controller.bootstrap.notified import keep_notified, notified_standby
 from controller.bootstrap.rates import open_rates
 from controller.bootstrap.read import Deployment, find_bot_secret, read_deployment
 from controller.bootstrap.real_venue import compare_with_the_real_venue
@@ -49,6 +50,7 @@ from controller.bootstrap.venues_known import VenuesKnown, needed_at_a_start
 from controller.bootstrap.watchdog import keep_watchdog, say_goodbye_at_the_end, ties_of, vouch_while_signed
 from controller.core.effects import Alert, AlertKind
 from controller.journal.port import Journal, JournalError, JournalTakenOver, LeasedJournal
+from controller.notifying.service_manager import NONE, ServiceManager
 from controller.runtime.assembly import Assembly, Parts
 from controller.runtime.followers.latchfile import LATCH_FILE, LatchFile, latch_elsewhere
 from controller.runtime.followers.recent import RecentHistory
@@ -82,12 +84,13 @@ async def run(
     on_standby: Callable[[], None] = lambda: None,
     on_waiting: OnWaiting = lambda _: None,
     signer: Spawned | None = None,
+    manager: ServiceManager = NONE,
 ) -> None:
     """Run the controller of the deployment in ``directory`` until SIGTERM or SIGINT.
 
     While another controller leads the same journal in a database, this process stands by and calls ``on_standby``. While a venue
     does not answer, the start waits for it and calls ``on_waiting`` now and then. ``signer`` is the signer process if it runs
-    already.
+    already. ``manager`` hears how it is.
 
     Raises:
         JournalTakenOver: another controller leads now.
@@ -106,7 +109,8 @@ async def run(
         signals = StopSignals(end_start)
         line, services = _open_services(deployment, clock, redactor, stack)
         signers = stack.enter_context(open_signers(deployment, signer, _alert_on(asyncio.get_running_loop(), services.alerts)))
-        leadership = await acquire_leadership(deployment, services, signals.stop, on_standby, on_waiting)
+        standing_by = notified_standby(manager, on_standby, stack)
+        leadership = await acquire_leadership(deployment, services, signals.stop, standing_by.begin, on_waiting)
         if leadership is None:
             return
         deployment = in_force(deployment, leadership)
@@ -140,6 +144,8 @@ async def run(
         watch_key_ends(deployment.settings, services.alerts, clock, stack)
         watch_release(deployment, partial(_artifact_in_force, assembly), services.alerts.notify, stack)
         signals.started()
+        standing_by.end()
+        keep_notified(manager, assembly, signals.stop, stack)
         on_ready()
         await _wait_for_end(signals.stop, assembly, leadership.journal, clock, services.alerts)
         if await cancel_before_stop(signals.at_once, assembly):
