@@ -25,7 +25,8 @@ VERSIONS_MOST = 20
 
 @dataclass(slots=True)
 class Folded:
-    """How far this version came. ``reached`` is the state there, ``problem`` the error of the first entry that it cannot read or fold, ``at`` its number.
+    """How far this version came. ``reached`` is the state there. ``problem`` is the error of the first entry that it cannot read or
+    fold, and ``at`` the number of that entry.
 
     ``versions`` are those that started a controller on this journal, oldest first, at most ``VERSIONS_MOST``.
     """
