@@ -15,6 +15,7 @@ from controller.cli.setup import init, version
 from controller.cli.show import explain, policy, release, report, status, verify
 from controller.cli.sign import alerts, archive, bot_keys, drills, flatten, governance, keys, moves, rebaseline, signing
 from controller.cli.tape import verbs as tape
+from controller.cli.update import verb as update
 
 app = root()
 
@@ -32,3 +33,4 @@ app.add_typer(keys.roster, name="roster")
 app.add_typer(policy.app, name="policy")
 app.add_typer(release.app, name="release")
 app.add_typer(tape.app, name="tape")
+app.add_typer(update.app, name="update")
