@@ -114,11 +114,7 @@ async def run(
         if leadership is None:
             return
         deployment = in_force(deployment, leadership)
-        # Runs after the journal is closed, so that a standby does not wait for a checkpoint target.
-        stack.push_async_callback(services.publisher.finish)
-        stack.push_async_callback(services.remote_claims.release)
-        stack.callback(leadership.claims.close)
-        stack.callback(leadership.journal.close)
+        _close_at_the_end(services, leadership, stack)
         note_crash(deployment.data, leadership.recovered.state, services.alerts.notify, stack)
         keep_watchdog(deployment, services.alerts, stack)
         if leadership.first_halt is not None and leadership.first_halt.alert is not None:
@@ -150,6 +146,14 @@ async def run(
         await _wait_for_end(signals.stop, assembly, leadership.journal, clock, services.alerts)
         if await cancel_before_stop(signals.at_once, assembly):
             nothing_left.set()
+
+
+def _close_at_the_end(services: ProcessServices, leadership: Leadership, stack: AsyncExitStack) -> None:
+    """Close what leading holds. The journal is first, so that a standby does not wait for a checkpoint target."""
+    stack.push_async_callback(services.publisher.finish)
+    stack.push_async_callback(services.remote_claims.release)
+    stack.callback(leadership.claims.close)
+    stack.callback(leadership.journal.close)
 
 
 def _artifact_in_force(assembly: Assembly) -> str:
