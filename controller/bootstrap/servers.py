@@ -14,6 +14,7 @@ from controller.console.limits import LOCAL_LIMITS, TCP_LIMITS
 from controller.console.port import OperatorPort
 from controller.console.server import serving as serving_console
 from controller.console.server import serving_socket
+from controller.gateway.app import Record
 from controller.gateway.app import create_app as create_gateway
 from controller.gateway.limits import GatewayLimits
 from controller.gateway.server import serving as serving_gateway
@@ -34,8 +35,10 @@ async def open_standby_servers(deployment: Deployment, operator: OperatorPort, m
         yield
 
 
-async def open_servers(deployment: Deployment, assembly: Assembly, metrics: Scrape, stack: AsyncExitStack) -> None:
-    """Start all servers of a controller that leads; ``stack`` stops them.
+async def open_servers(
+    deployment: Deployment, assembly: Assembly, record: Record | None, metrics: Scrape, stack: AsyncExitStack
+) -> None:
+    """Start all servers of a controller that leads; ``stack`` stops them. ``record`` gets the gateway's answers about the market.
 
     Raises:
         ConfigError: ``too-few-descriptors``, ``cannot-listen``.
@@ -45,7 +48,7 @@ async def open_servers(deployment: Deployment, assembly: Assembly, metrics: Scra
     budget = share(limit(), in_use(), gateway=limits.connection.connections)
     limits = replace(limits, connection=limits.connection.at_most(budget.gateway))
     acceptors = Acceptors(budget.ceiling)
-    gateway = create_gateway(assembly.bots, assembly.keyring, limits)
+    gateway = create_gateway(assembly.bots, assembly.keyring, limits, record)
     await stack.enter_async_context(serving_gateway(gateway, settings.host, settings.port, limits, acceptors))
     await _open_console(deployment, assembly.operator, metrics, budget, acceptors, stack)
 

@@ -49,6 +49,7 @@ def shown_settings(settings: Settings) -> tuple[FactsView, ...]:
             },
         ),
         _group("checkpoints", {one.name: one.to for one in settings.checkpoints}),
+        _group("alerts", {one.name: f"{one.to} from {one.severity} on, step {one.step}" for one in settings.alerts.channels}),
         _group("witnesses", {"files": f"{len(settings.witnesses)}"}),
     )
     return tuple(group for group in groups if group.facts)

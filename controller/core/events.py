@@ -622,6 +622,25 @@ class RunMeasured(Event):
     error: str = ""
 
 
+class SignalsReplayed(Event):
+    """The recorded market was replayed to the bot of ``release``, under ``policy``, for the run that began at ``run_started_at``.
+
+    ``as_of`` is the time of entry ``as_of_seq``, up to which it was. ``recording`` is the digest of what the bot read, ``spans``
+    are the times in which everything was recorded, ``decisions`` what it decided, each ``TIME SYMBOL SIDE``. ``error`` says why
+    there is nothing to compare, and is empty otherwise.
+    """
+
+    run_started_at: int
+    as_of_seq: int
+    as_of: int
+    release: str
+    policy: str
+    recording: str
+    spans: tuple[tuple[int, int], ...]
+    decisions: tuple[str, ...]
+    error: str = ""
+
+
 class SymbolClosed(Event):
     """A symbol with open orders, or with a holding, can no longer be traded at its venue. ``why`` continues "because …"."""
 
@@ -710,6 +729,28 @@ class AlertAcknowledged(Event):
     alert_id: str
     persons: tuple[str, ...]
     command_id: str
+
+
+class AlertCleared(Event):
+    """The condition behind an alert is over. ``proof`` says what showed it. The alert stays until it is acknowledged."""
+
+    alert_kind: str
+    title: str
+    proof: str
+
+
+class AlertEscalated(Event):
+    """Nobody acknowledged a critical alert by its deadline. ``step`` counts its deadlines from 1."""
+
+    alert_id: str
+    step: int
+
+
+class AlertHandedOver(Event):
+    """A channel took an alert over. ``channel`` is its name in the settings."""
+
+    alert_id: str
+    channel: str
 
 
 class ArchiveApproved(Event):

@@ -31,6 +31,8 @@ from exchange.statement import Refused, Statement
 from exchange.stream_life import StreamLife
 from exchange.venue_slots import VenueSlots
 from gates.computed import Statistic
+from gates.series import Decision
+from gates.signals import Span
 from policies.authority import Verb
 from policies.eur import RateSource
 from policies.guards import ClockOffset, Measured
@@ -351,11 +353,33 @@ class FaultReported:
 
 @dataclass(frozen=True, slots=True)
 class AlertNoticed:
-    """The shell found something that a person must acknowledge, such as a venue's lockout or a witness that refuses."""
+    """The shell found something that a person must acknowledge, such as a venue's lockout or a witness that refuses.
+
+    ``announce``: nobody was notified yet.
+    """
 
     kind: AlertKind
     title: str
     detail: str
+    announce: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AlertEnded:
+    """The shell found that the condition behind an alert is over. ``proof`` says what shows it."""
+
+    kind: AlertKind
+    title: str
+    proof: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlertDelivered:
+    """A channel took an alert over."""
+
+    kind: AlertKind
+    title: str
+    channel: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -421,6 +445,21 @@ class StatisticsComputed:
 
 
 @dataclass(frozen=True, slots=True)
+class SignalsReplayed:
+    """The recorded market was replayed to the bot, from the state at entry ``as_of_seq``. Fields as in the event of that name."""
+
+    run_started_at: Millis
+    as_of_seq: int
+    as_of: Millis
+    release: str
+    policy: str
+    recording: str = ""
+    spans: tuple[Span, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Stopping:
     """The process is about to end. What is held back is journalled, so that a planned stop loses no measurement."""
 
@@ -446,9 +485,12 @@ Input = (
     | HaltPractised
     | FaultReported
     | AlertNoticed
+    | AlertEnded
+    | AlertDelivered
     | WatchdogLogRead
     | RateRead
     | StatisticsComputed
+    | SignalsReplayed
     | Stopping
     | OrderTestsAnswered
     | ShadowEnded

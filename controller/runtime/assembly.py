@@ -247,7 +247,7 @@ class Assembly:
         parts = self._parts
         if parts.reserve is None:
             return None
-        disk_reserve = DiskReserve(*parts.reserve, parts.permits, self.inbox, parts.clock, parts.alerts.notify)
+        disk_reserve = DiskReserve(*parts.reserve, parts.permits, self.inbox, parts.clock, parts.alerts.notify, parts.alerts.ended)
         self.writer.add_follower(disk_reserve.on_batch)
         return disk_reserve
 

@@ -19,6 +19,7 @@ from policies.stage import RISK_ORDER, Environment, Mode, Stage
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[1]))
 
+from ops.docs.alerts_page import alerts  # noqa: E402 - the root is on the path only now
 from ops.docs.bots_page import bots  # noqa: E402 - the root is on the path only now
 from ops.docs.gateway_page import gateway  # noqa: E402 - the root is on the path only now
 from ops.docs.guard_tables import events, halts, responses  # noqa: E402 - the root is on the path only now
@@ -153,6 +154,7 @@ PAGES = {
     "gateway.md": gateway,
     "bots.md": bots,
     "telemetry.md": telemetry,
+    "alerts.md": alerts,
 } | {f"../grafana/dashboards/{name}.json": partial(dashboard, name) for name in DASHBOARDS}
 PAGES |= {f"../recipes/{name}/README.md": partial(recipe, name) for name in ClientName}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from controller.core import events as e
 from controller.core.decisions import (
     absence,
+    alert_watch,
     attestation,
     bot_liveness,
     closed_symbols,
@@ -54,6 +55,7 @@ def tick(draft: Draft, input_: Tick) -> None:
         flatten.go_on(draft, input_.markets.get(market_of(draft.after.flatten.venue)))
     drills.finish_crash(draft)
     drills.halt_when_overdue(draft)
+    alert_watch.watch(draft, input_)
     commands.apply_when_due(draft, input_)
 
 

@@ -28,7 +28,7 @@ from controller.core import events as e
 from controller.core.decisions import declared, evidence, landing, leaving, rebaseline
 from controller.core.decisions.draft import CommandReply, Decision, SealReply
 from controller.core.decisions.governance import policy_after, target_of
-from controller.core.inputs import CommandSubmitted, Input, ProposalAsked, StatisticsComputed, SubmissionInvalid
+from controller.core.inputs import CommandSubmitted, Input, ProposalAsked, SignalsReplayed, StatisticsComputed, SubmissionInvalid
 from controller.core.lifecycle import Position
 from controller.core.state import State
 from controller.journal.port import Journal, LeasedJournal
@@ -171,8 +171,8 @@ class Operator(Reads):
             leaves=leaving.left_behind(state, policy, target),
         )
 
-    async def measured(self, report: StatisticsComputed) -> None:
-        """Let the writer take over the statistics of the run. Raises ``Undecided`` if it does not answer."""
+    async def measured(self, report: StatisticsComputed | SignalsReplayed) -> None:
+        """Let the writer take over what was measured beside it. Raises ``Undecided`` if it does not answer."""
         await self._ask(report)
 
     async def submit(self, envelope_text: str) -> ReceiptView:
