@@ -91,6 +91,8 @@ async def test_orders_and_commands_are_traced_and_a_breach_is_reported(deploymen
     assert {"command.verify", "command.apply"} <= {span.name for span in spans}
     events = collector.sentry_events()
     assert any("breached" in str(event) for event in events)
-    assert any("HALTED" in str(event) for event in events)
+    assert any("HALTED" in str(event) and event["environment"] == "HALTED" for event in events)
+    found = {(one["monitor_slug"], one["status"]) for one in collector.check_ins()}
+    assert found >= {("rig-heartbeat", "ok"), ("rig-heartbeat", "error"), ("rig-reconciliation", "ok"), ("rig-drill-halt", "ok")}
     for name in ("testnet", "live", "bot"):
         assert (deployment.directory / f"{name}.secret").read_text().encode() not in collector.everything
