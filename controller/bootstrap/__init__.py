@@ -104,8 +104,7 @@ async def run(
     async with AsyncExitStack() as stack:
         # First of all: a thread that starts before does not keep the signal pending.
         stack.enter_context(block_halt_signal())
-        logs = open_logs(redactor)
-        stack.callback(logs.close)
+        stack.callback(open_logs(redactor).close)
         signals = StopSignals(end_start)
         line, services = _open_services(deployment, clock, redactor, stack)
         signers = stack.enter_context(open_signers(deployment, signer, _alert_on(asyncio.get_running_loop(), services.alerts)))
@@ -129,7 +128,7 @@ async def run(
             return
         line.connect(assembly)
         say_goodbye_at_the_end(assembly.heartbeat, nothing_left, stack)
-        scrape = keep_metrics(services.meters, assembly, clock)
+        scrape = keep_metrics(services, assembly, clock)
         await run_assembly(assembly, stack)
         keep_budget(signers, assembly, clock, services.alerts.notify, stack)
         keep_statistics(assembly, services.alerts.notify, stack)
@@ -191,6 +190,7 @@ def _open_services(
         alerts=alerts,
         telemetry=telemetry,
         meters=meters,
+        reports=reports,
         publisher=open_publisher(deployment, key, clock, alerts, redactor),
         remote_claims=open_remote_claims(deployment, key, clock, alerts.notify),
         history=RecentHistory(),
