@@ -65,14 +65,6 @@ class Declared:
 
 
 @dataclass(frozen=True, slots=True)
-class Parity:
-    """A replay of the recorded market to the bot: how many orders it decided in the run, and how many of them again the same."""
-
-    decisions: int
-    identical: int
-
-
-@dataclass(frozen=True, slots=True)
 class Measurement:
     """One metric of a run. ``value`` is ``None`` where it cannot be computed, and ``detail`` says what is missing.
 

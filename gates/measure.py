@@ -15,6 +15,7 @@ from gates.integrity import Integrity
 from gates.metric import DETAIL_MOST, Attestation, Metric
 from gates.protection import Protection
 from gates.series import RunSeries
+from gates.signals import Signals
 from gates.statistics import ratio_down, ratio_up, upper_bound
 from gates.streams import Streams
 from policies.guards import drawdown_fraction
@@ -85,6 +86,7 @@ class Tally:
     streams: Streams = Streams()
     protection: Protection = Protection()
     integrity: Integrity = Integrity()
+    signals: Signals = Signals()
 
     @classmethod
     def begin(

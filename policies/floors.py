@@ -14,7 +14,7 @@ from functools import partial
 
 from policies.drills import DRILLS, GREEN_FOR_MS
 from policies.numbers import WIDE, text
-from policies.required import VALIDATION_RULES, RequiredRule, required
+from policies.required import REPLAY_RULES, VALIDATION_RULES, RequiredRule, required
 from policies.rules import GateName, MetricName, Op
 from policies.schema import FIRST_STEP_MAX_EUR, GateRule, Policy
 from policies.stage import WITHOUT_REAL_MONEY, Environment, Stage
@@ -371,10 +371,17 @@ def violations(policy: Policy, *, journalled: bool = False) -> tuple[Violation, 
             f"{one.metric} {one.op} {text(one.bound)}",
             "production evidence must prove it",
         )
-        for one in (*REQUIRED_RULES, *(() if journalled else (*DRILL_RULES, *VALIDATION_RULES, *LIVE_RULES)))
+        for one in (*REQUIRED_RULES, *(() if journalled else _newer_rules(policy)))
         if not any(rule.above_eur is None and _as_strict(rule, one) for rule in policy.gates.of(one.gate))
     ]
     return (*loose, *_undeclared(policy, journalled=journalled), *absent, *_unrecorded(policy, journalled=journalled))
+
+
+def _newer_rules(policy: Policy) -> tuple[RequiredRule, ...]:
+    """The rules that a policy in an older journal may lack."""
+    replay = None if policy.performance is None else policy.performance.replay
+    offered = replay is not None and replay.offered
+    return (*DRILL_RULES, *VALIDATION_RULES, *LIVE_RULES, *(REPLAY_RULES if offered else ()))
 
 
 def _unrecorded(policy: Policy, *, journalled: bool) -> tuple[Violation, ...]:
@@ -404,6 +411,9 @@ def _undeclared(policy: Policy, *, journalled: bool) -> tuple[Violation, ...]:
     if policy.performance.latency is None:
         why = "a run is compared with the latency that its venue is said to have"
         return (Violation("performance.latency", "absent", "declared: p50_ms and p99_ms", why),)
+    if policy.performance.replay is None:
+        why = "a bot without a replay of its signals must not pass for one that has shown it"
+        return (Violation("performance.replay", "absent", "declared: offered = true with tolerance_ms, or offered = false", why),)
     return ()
 
 

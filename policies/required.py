@@ -72,3 +72,11 @@ VALIDATION_RULES: tuple[RequiredRule, ...] = required(
 
 As with the rules about drills, a production policy in an older journal may lack them.
 """
+
+REPLAY_RULES: tuple[RequiredRule, ...] = required(
+    GateName.VALIDATION,
+    (MetricName.REPLAY_PARITY_RATIO, Op.AT_LEAST, "1"),
+    (MetricName.REPLAY_PARITY_LOWER, Op.AT_LEAST, "0.95"),
+    (MetricName.REPLAY_COVERAGE_RATIO, Op.AT_LEAST, "0.995"),
+)
+"""C10, for a bot that offers a replay of its signals: identical decisions, from enough of them, over a market that was recorded."""

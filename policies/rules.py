@@ -107,6 +107,8 @@ class MetricName(StrEnum):
     BEHAVIOUR_DRIFT = "behaviour_drift"
     BEHAVIOUR_KS_P = "behaviour_ks_p"
     REPLAY_PARITY_RATIO = "replay_parity_ratio"
+    REPLAY_PARITY_LOWER = "replay_parity_lower"
+    REPLAY_COVERAGE_RATIO = "replay_coverage_ratio"
     LOOKS_USED = "looks_used"
     VARIANTS_TRIED = "variants_tried"
     HOLDING_EXCESS_EUR = "holding_excess_eur"
@@ -205,17 +207,21 @@ STATISTICS = frozenset({
     MetricName.STRESSED_RETURN_LOWER, MetricName.RETURN_LOWER, MetricName.PSR, MetricName.DSR, MetricName.MIN_TRL_DAYS,
     MetricName.DAYS_MISSING, MetricName.CLAIM_Z, MetricName.DRAWDOWN_P95, MetricName.DRAWDOWN_EXCESS, MetricName.PROFIT_FACTOR,
     MetricName.EXPECTANCY_EUR, MetricName.HIT_RATE_EXCESS, MetricName.BEST_TRADE_SHARE, MetricName.BEST_BLOCK_SHARE,
-    MetricName.BEHAVIOUR_DRIFT, MetricName.BEHAVIOUR_KS_P, MetricName.REPLAY_PARITY_RATIO, MetricName.HOLDING_EXCESS_EUR,
+    MetricName.BEHAVIOUR_DRIFT, MetricName.BEHAVIOUR_KS_P, MetricName.HOLDING_EXCESS_EUR,
     MetricName.ACK_P50_RATIO, MetricName.ACK_P99_RATIO,
     MetricName.ACK_P50_RATIO_LOW, MetricName.ACK_P50_RATIO_HIGH, MetricName.ACK_P99_RATIO_LOW, MetricName.ACK_P99_RATIO_HIGH,
 })  # fmt: skip
 """The metrics that are computed from the series of a run."""
 
+REPLAYED = frozenset({MetricName.REPLAY_PARITY_RATIO, MetricName.REPLAY_PARITY_LOWER, MetricName.REPLAY_COVERAGE_RATIO})
+"""The metrics of a replay of the recorded market to the bot. They are computed now and then too, so they age as statistics do."""
+
 _MORE = frozenset({
     MetricName.COVERAGE_RATIO, MetricName.NET_PNL_EUR, MetricName.ORDER_TEST_PARITY_RATIO, MetricName.ORDER_TEST_PARITY_LOWER,
     MetricName.FILL_RATIO, MetricName.STRESSED_PNL_EUR, MetricName.STRESSED_RETURN_LOWER, MetricName.RETURN_LOWER, MetricName.PSR,
     MetricName.DSR, MetricName.CLAIM_Z, MetricName.PROFIT_FACTOR, MetricName.EXPECTANCY_EUR, MetricName.HIT_RATE_EXCESS,
-    MetricName.BEHAVIOUR_KS_P, MetricName.REPLAY_PARITY_RATIO, MetricName.HOLDING_EXCESS_EUR, MetricName.REALISED_PNL_EUR,
+    MetricName.BEHAVIOUR_KS_P, MetricName.HOLDING_EXCESS_EUR, MetricName.REALISED_PNL_EUR,
+    MetricName.REPLAY_PARITY_RATIO, MetricName.REPLAY_PARITY_LOWER, MetricName.REPLAY_COVERAGE_RATIO,
 })  # fmt: skip
 
 _NEITHER = frozenset({
@@ -230,7 +236,7 @@ _NEITHER = frozenset({
 
 def kind_of(name: MetricName) -> Kind:
     """How a metric comes about."""
-    if name in STATISTICS:
+    if name in STATISTICS or name in REPLAYED:
         return Kind.STATISTIC
     return Kind.COUNTER if METRICS[name].accumulates else Kind.GAUGE
 
@@ -416,7 +422,13 @@ METRICS: Mapping[MetricName, MetricSpec] = MappingProxyType(
             Unit.RATIO, "p-value of the Kolmogorov-Smirnov test of the holding times against the claim"
         ),
         MetricName.REPLAY_PARITY_RATIO: MetricSpec(
-            Unit.RATIO, "orders that the bot decides again when the recorded market is replayed to it, of all orders"
+            Unit.RATIO, "decisions that the run and a replay of the recorded market to the bot share, of all that one of them has"
+        ),
+        MetricName.REPLAY_PARITY_LOWER: MetricSpec(
+            Unit.RATIO, "lower 95 % confidence bound of `replay_parity_ratio` (Clopper-Pearson)"
+        ),
+        MetricName.REPLAY_COVERAGE_RATIO: MetricSpec(
+            Unit.RATIO, "decisions of the run that were made while the market was recorded, of all until the replay"
         ),
         MetricName.LOOKS_USED: MetricSpec(Unit.COUNT, "verdicts of the gate `validation` that were asked for in this run"),
         MetricName.VARIANTS_TRIED: MetricSpec(Unit.COUNT, "releases that began a validation, this one included"),

@@ -422,6 +422,23 @@ class Latency(_Section):
         return self
 
 
+class Replay(_Section):
+    """Whether the bot offers a replay of its signals: the recorded market in, its decisions out (ADR 67).
+
+    ``tolerance_ms``: an order of the run comes at most so long after the market data that it was decided from. One that comes later
+    than 10 s may have another cause, in a rehearsal too.
+    """
+
+    offered: bool
+    tolerance_ms: Annotated[int, Field(ge=1, le=10_000)] | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.offered is (self.tolerance_ms is None):
+            raise ValueError("tolerance_ms belongs to a bot that offers a replay, and only to that one")
+        return self
+
+
 class Performance(_Section):
     """What is declared before a validation begins, so that nobody tries until chance passes the gate (ADR 60).
 
@@ -433,6 +450,7 @@ class Performance(_Section):
     variants: Count
     claim: Claim | None = None
     latency: Latency | None = None
+    replay: Replay | None = None
 
 
 class GateRule(_Section):

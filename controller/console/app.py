@@ -33,7 +33,11 @@ from controller.console.view import View
 from controller.serving.bounds import counted_address
 from controller.serving.throttle import Throttle
 from controller.telemetry.health import Probe, readyz
-from exchange.errors import GatehouseError, UsageError
+from controller.telemetry.scrape import Scrape
+from exchange.errors import (
+    GatehouseError,
+    UsageError,
+)
 from exchange.model import Millis
 
 REQUEST_LIMIT = 16 * 1024
@@ -70,6 +74,7 @@ def create_app(
     monotonic_ns: Callable[[], int] = time.monotonic_ns,
     may_halt: MayHalt = by_own_user,
     settings: SettingsInForce = tuple,
+    metrics: Scrape | None = None,
 ) -> ConsoleApp:
     """The console over ``port``.
 
@@ -80,6 +85,7 @@ def create_app(
         monotonic_ns: the clock for the rate of proposals.
         may_halt: whose browser may halt without a signature.
         settings: what of the settings in force may be shown.
+        metrics: answers ``/metrics``; without it there is no such page.
     """
     limits = limits or (LOCAL_LIMITS if local else TCP_LIMITS)
     api = _Api(port, limits, None if local else _ProposalLimit(limits, monotonic_ns))
@@ -100,6 +106,8 @@ def create_app(
         Route("/v1/commands", api.submit, methods=["POST"]),
         Mount("/static", StaticFiles(directory=Path(__file__).parent / "static")),
     ]
+    if metrics is not None:
+        routes.append(Route("/metrics", metrics.show))
     if local:
         routes.append(Route("/v1/halt", api.halt, methods=["POST"]))
     app = Starlette(

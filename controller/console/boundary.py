@@ -48,13 +48,13 @@ SECURITY_HEADERS = (
     ("content-security-policy", _CSP),
     ("x-content-type-options", "nosniff"),
     ("x-frame-options", "DENY"),
-    ("referrer-policy", "no-referrer"),
+    ("referrer-policy", "same-origin"),
     ("cross-origin-opener-policy", "same-origin"),
     ("cross-origin-resource-policy", "same-origin"),
     ("permissions-policy", "camera=(), geolocation=(), microphone=()"),
     ("cache-control", "no-store"),
 )
-"""On every answer, errors included."""
+"""On every answer, errors included. With ``no-referrer`` a browser would name no origin with the console's own forms."""
 
 
 def host_name(value: str) -> str:

@@ -619,6 +619,25 @@ class RunMeasured(Event):
     error: str = ""
 
 
+class SignalsReplayed(Event):
+    """The recorded market was replayed to the bot of ``release``, under ``policy``, for the run that began at ``run_started_at``.
+
+    ``as_of`` is the time of entry ``as_of_seq``, up to which it was. ``recording`` is the digest of what the bot read, ``spans``
+    are the times in which everything was recorded, ``decisions`` what it decided, each ``TIME SYMBOL SIDE``. ``error`` says why
+    there is nothing to compare, and is empty otherwise.
+    """
+
+    run_started_at: int
+    as_of_seq: int
+    as_of: int
+    release: str
+    policy: str
+    recording: str
+    spans: tuple[tuple[int, int], ...]
+    decisions: tuple[str, ...]
+    error: str = ""
+
+
 class SymbolClosed(Event):
     """A symbol with open orders, or with a holding, can no longer be traded at its venue. ``why`` continues "because …"."""
 

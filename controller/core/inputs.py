@@ -31,6 +31,8 @@ from exchange.statement import Refused, Statement
 from exchange.stream_life import StreamLife
 from exchange.venue_slots import VenueSlots
 from gates.computed import Statistic
+from gates.series import Decision
+from gates.signals import Span
 from policies.authority import Verb
 from policies.eur import RateSource
 from policies.guards import ClockOffset, Measured
@@ -441,6 +443,21 @@ class StatisticsComputed:
 
 
 @dataclass(frozen=True, slots=True)
+class SignalsReplayed:
+    """The recorded market was replayed to the bot, from the state at entry ``as_of_seq``. Fields as in the event of that name."""
+
+    run_started_at: Millis
+    as_of_seq: int
+    as_of: Millis
+    release: str
+    policy: str
+    recording: str = ""
+    spans: tuple[Span, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Stopping:
     """The process is about to end. What is held back is journalled, so that a planned stop loses no measurement."""
 
@@ -471,6 +488,7 @@ Input = (
     | WatchdogLogRead
     | RateRead
     | StatisticsComputed
+    | SignalsReplayed
     | Stopping
     | OrderTestsAnswered
     | ShadowEnded

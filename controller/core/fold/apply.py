@@ -26,6 +26,7 @@ from controller.core.fold import (
     orders,
     rates,
     shadow,
+    signals,
     steps,
     streams,
 )
@@ -449,6 +450,7 @@ _APPLY: dict[type[e.Event], Callable[[State, Any], State]] = {
     e.AccountChecked: _account_checked,
     e.Sampled: _sampled,
     e.RunMeasured: _run_measured,
+    e.SignalsReplayed: signals.replayed,
     e.SymbolClosed: closed_symbols.closed,
     e.SymbolReopened: closed_symbols.reopened,
     e.EurRateRead: rates.rate_read,

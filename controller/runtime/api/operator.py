@@ -28,11 +28,12 @@ from controller.core import events as e
 from controller.core.decisions import declared, evidence, landing, leaving, rebaseline
 from controller.core.decisions.draft import CommandReply, Decision, SealReply
 from controller.core.decisions.governance import policy_after, target_of
-from controller.core.inputs import CommandSubmitted, Input, ProposalAsked, StatisticsComputed, SubmissionInvalid
+from controller.core.inputs import CommandSubmitted, Input, ProposalAsked, SignalsReplayed, StatisticsComputed, SubmissionInvalid
 from controller.core.lifecycle import Position
 from controller.core.state import State
 from controller.journal.port import Journal, LeasedJournal
 from controller.runtime.api import views
+from controller.runtime.api.facts import seen_by_the_leader
 from controller.runtime.api.inspector import Inspector
 from controller.runtime.api.reads import Reads
 from controller.runtime.api.refusals import Refusals
@@ -49,6 +50,7 @@ from controller.runtime.loop.permit import PermitOffice
 from controller.runtime.loop.writer import Writer
 from controller.runtime.venues.markets import Markets
 from controller.telemetry.health import Probe, livez
+from controller.telemetry.observed import Seen
 from exchange.errors import GatehouseError, Refused, Unauthorised, UsageError
 from exchange.model import Millis
 from exchange.ports import Clock, VenueName
@@ -123,6 +125,10 @@ class Operator(Reads):
         """The deployment now."""
         return self._status()
 
+    def facts(self) -> Seen:
+        """What the metrics show of this moment."""
+        return seen_by_the_leader(self._writer, self._markets, self._permits, self._target_statuses())
+
     async def gates(self) -> Sequence[GateView]:
         """The gates of the next edges up, evaluated now."""
         state, now, seen = self._writer.seen, self._now(), self._markets.measured_now()
@@ -165,8 +171,8 @@ class Operator(Reads):
             leaves=leaving.left_behind(state, policy, target),
         )
 
-    async def measured(self, report: StatisticsComputed) -> None:
-        """Let the writer take over the statistics of the run. Raises ``Undecided`` if it does not answer."""
+    async def measured(self, report: StatisticsComputed | SignalsReplayed) -> None:
+        """Let the writer take over what was measured beside it. Raises ``Undecided`` if it does not answer."""
         await self._ask(report)
 
     async def submit(self, envelope_text: str) -> ReceiptView:

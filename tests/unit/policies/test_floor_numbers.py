@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from policies.floors import DRILL_RULES, FLOORS, LIVE_RULES, REQUIRED_RULES, violations
 from policies.numbers import text
-from policies.required import VALIDATION_RULES
+from policies.required import REPLAY_RULES, VALIDATION_RULES
 from policies.schema import FIRST_STEP_MAX_EUR, LIVE_CAP_MAX_EUR, STEP_FACTOR_MAX
 from tests.unit.policies.policy_kit import example
 
@@ -118,6 +118,9 @@ REQUIRED = {
         "best_block_share <= 0.7",
         "behaviour_drift <= 2",
         "behaviour_ks_p >= 0.01",
+        "replay_parity_ratio >= 1",
+        "replay_parity_lower >= 0.95",
+        "replay_coverage_ratio >= 0.995",
     },
     "live-ready": {
         "reconciliation_breaks <= 0",
@@ -172,7 +175,7 @@ def test_the_floors_are_these() -> None:
 
 def test_the_required_rules_of_each_gate_are_these() -> None:
     found: dict[str, set[str]] = {}
-    for rule in (*REQUIRED_RULES, *DRILL_RULES, *VALIDATION_RULES, *LIVE_RULES):
+    for rule in (*REQUIRED_RULES, *DRILL_RULES, *VALIDATION_RULES, *LIVE_RULES, *REPLAY_RULES):
         found.setdefault(rule.gate, set()).add(f"{rule.metric} {rule.op} {text(rule.bound)}")
     assert found == REQUIRED
 
