@@ -119,10 +119,8 @@ async def run(
         stack.push_async_callback(services.remote_claims.release)
         stack.callback(leadership.claims.close)
         stack.callback(leadership.journal.close)
-        note_crash(deployment.data, leadership.recovered.state, services.alerts.notify, stack)
+        _alert_at_start(deployment, leadership, services.alerts, stack)
         keep_watchdog(deployment, services.alerts, stack)
-        if leadership.first_halt is not None and leadership.first_halt.alert is not None:
-            services.alerts.notify(leadership.first_halt.alert)
         nothing_left = asyncio.Event()
         keep_testnet(deployment, services.alerts.notify, nothing_left, stack)
         with lease_kept(leadership.journal):
@@ -150,6 +148,12 @@ async def run(
         await _wait_for_end(signals.stop, assembly, leadership.journal, clock, services.alerts)
         if await cancel_before_stop(signals.at_once, assembly):
             nothing_left.set()
+
+
+def _alert_at_start(deployment: Deployment, leadership: Leadership, alerts: Alerts, stack: AsyncExitStack) -> None:
+    note_crash(deployment.data, leadership.recovered.state, alerts.notify, stack)
+    if leadership.first_halt is not None and leadership.first_halt.alert is not None:
+        alerts.notify(leadership.first_halt.alert)
 
 
 def _artifact_in_force(assembly: Assembly) -> str:
