@@ -114,10 +114,8 @@ async def run(
             return
         deployment = in_force(deployment, leadership)
         _close_at_the_end(services, leadership, stack)
-        note_crash(deployment.data, leadership.recovered.state, services.alerts.notify, stack)
+        _alert_at_start(deployment, leadership, services.alerts, stack)
         keep_watchdog(deployment, services.alerts, stack)
-        if leadership.first_halt is not None and leadership.first_halt.alert is not None:
-            services.alerts.notify(leadership.first_halt.alert)
         nothing_left = asyncio.Event()
         keep_testnet(deployment, services.alerts.notify, nothing_left, stack)
         with lease_kept(leadership.journal):
@@ -153,6 +151,12 @@ def _close_at_the_end(services: ProcessServices, leadership: Leadership, stack: 
     stack.push_async_callback(services.remote_claims.release)
     stack.callback(leadership.claims.close)
     stack.callback(leadership.journal.close)
+
+
+def _alert_at_start(deployment: Deployment, leadership: Leadership, alerts: Alerts, stack: AsyncExitStack) -> None:
+    note_crash(deployment.data, leadership.recovered.state, alerts.notify, stack)
+    if leadership.first_halt is not None and leadership.first_halt.alert is not None:
+        alerts.notify(leadership.first_halt.alert)
 
 
 def _artifact_in_force(assembly: Assembly) -> str:
