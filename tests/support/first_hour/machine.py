@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-RELEASES = {12: ("bookworm", "python3.11"), 13: ("trixie", "python3.13")}
+from ops.deb.bootstrap import NotBuilt, bootstrap, install_tools
+from ops.deb.tree import TARGETS
+
 PACKAGES = ("adduser", "dbus", "libstdc++6", "procps", "systemd", "systemd-sysv", "util-linux")
 TOOLS = {"mmdebstrap": "mmdebstrap", "systemd-nspawn": "systemd-container", "dpkg-deb": "dpkg", "unshare": "util-linux"}
 
@@ -32,10 +33,6 @@ exec timeout --kill-after=10 "$2" systemd-nspawn --quiet --register=no --keep-un
 """
 
 
-class NoMachine(Exception):
-    """It could not be built or booted; the message says why."""
-
-
 @dataclass(frozen=True, slots=True)
 class Ended:
     """How one command ended."""
@@ -44,33 +41,10 @@ class Ended:
     output: str
 
 
-def install_tools() -> None:
-    """Install what builds and boots a machine, where it is missing. Raises ``NoMachine``."""
-    missing = sorted({package for tool, package in TOOLS.items() if shutil.which(tool) is None})
-    if missing:
-        _must("apt-get", "update", "-qq")
-        _must("apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing)
-
-
 def build(root: Path, debian: int) -> None:
-    """A minimal Debian with systemd and Python, in ``root``. Packages come from where this machine has them from."""
-    release, python = RELEASES[debian]
-    settings = root.with_suffix(".conf")
-    shown = _must("apt-config", "dump").splitlines()
-    kept = [line for line in shown if line.startswith("Acquire::") and ("::Proxy" in line or "Check-" in line)]
-    settings.write_text("\n".join([*kept, ""]), encoding="utf-8")
-    command = ["mmdebstrap", "--variant=minbase", f"--include={','.join((*PACKAGES, python))}", f"--aptopt={settings}"]
-    _must(*command, release, str(root), *_sources(root, release))
-
-
-def _sources(root: Path, release: str) -> list[str]:
-    form = ["--format", "deb $(REPO_URI) $(RELEASE) $(COMPONENT)", "Created-By: Packages", "Origin: Debian"]
-    lines = sorted({line for line in _must("apt-get", "indextargets", *form).splitlines() if line.split()[2].startswith(release)})
-    if not lines:
-        return []
-    file = root.with_suffix(".list")
-    file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    return [str(file)]
+    """A minimal Debian with systemd and Python, in ``root``. Raises ``NotBuilt``."""
+    install_tools(TOOLS)
+    bootstrap(root, debian, [*PACKAGES, f"python{TARGETS[debian].python}"])
 
 
 def run_in(root: Path, commands: Sequence[str], within_s: int) -> list[Ended]:
@@ -87,7 +61,7 @@ def run_in(root: Path, commands: Sequence[str], within_s: int) -> list[Ended]:
         subprocess.run(command, check=False, stdin=subprocess.DEVNULL, stdout=console, stderr=console)
     ended = [results / f"{number}.code" for number in range(len(commands))]
     if not (results / "0.out").exists():
-        raise NoMachine(f"the machine did not boot: {root.with_suffix('.console').read_text(errors='replace')[-1_000:]}")
+        raise NotBuilt(f"the machine did not boot: {root.with_suffix('.console').read_text(errors='replace')[-1_000:]}")
     return [
         Ended(int(code.read_text()), code.with_suffix(".out").read_text(encoding="utf-8", errors="replace"))
         for code in ended
@@ -105,10 +79,3 @@ def _script(commands: Sequence[str]) -> str:
 
 def _quoted(command: str) -> str:
     return "'" + command.replace("'", "'\\''") + "'"
-
-
-def _must(*command: str) -> str:
-    done = subprocess.run(command, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    if done.returncode:
-        raise NoMachine(f"{command[0]} failed: {done.stderr.strip()[-600:]}")
-    return done.stdout

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ops.deb.__main__ import build as build_package
+from ops.deb.bootstrap import NotBuilt
 from ops.deb.tree import TARGETS
 from tests.support.first_hour import machine
 from tests.support.runbooks import Step, steps
@@ -32,13 +33,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="first-hour-") as scratch:
         root = Path(scratch) / "root"
         try:
-            machine.install_tools()
             package = chosen.package or build_package(TARGETS[chosen.debian], Path(scratch))
             print(f"first-hour: building a Debian {chosen.debian}")
             machine.build(root, chosen.debian)
             shutil.copy(package, root / "root")
             ended = machine.run_in(root, [step.command for step in wanted], WITHIN_S)
-        except machine.NoMachine as error:
+        except NotBuilt as error:
             print(f"first-hour: {error}")
             return 1
         failed = [line for step, end in zip(wanted, ended, strict=False) for line in compared(step, end)]
