@@ -187,7 +187,7 @@ class Assembly:
             clocks={name: meter.seen for name, meter in self._clock_meters.items()},
             accounts=lambda: {name: one.last for name, one in self._sweepers.items() if one.last is not None},
             testnet=lambda: self._attester.last,
-            streams=partial(streams.lives, parts.feeds, parts.venues),
+            streams=partial(streams.noted, parts.feeds, parts.venues),
         )
 
     def _make_threads(self) -> Threads:
@@ -247,7 +247,7 @@ class Assembly:
         parts = self._parts
         if parts.reserve is None:
             return None
-        disk_reserve = DiskReserve(*parts.reserve, parts.permits, self.inbox, parts.clock, parts.alerts.notify)
+        disk_reserve = DiskReserve(*parts.reserve, parts.permits, self.inbox, parts.clock, parts.alerts.notify, parts.alerts.ended)
         self.writer.add_follower(disk_reserve.on_batch)
         return disk_reserve
 

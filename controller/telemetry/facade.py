@@ -1,4 +1,4 @@
-"""The interface for measurements: spans of orders and commands, counts and levels. ``runtime`` uses it; ``otel`` implements it.
+"""The interface for traces: spans of orders and commands. ``runtime`` uses it; ``otel`` implements it.
 
 Every field that can be attached is listed in ``Fields``, so the data that may leave the process is a closed list that mypy checks.
 No method blocks, waits or raises. ``OFF`` does nothing; a process without a collector uses it.
@@ -13,7 +13,7 @@ from typing import Protocol, TypedDict, Unpack
 
 
 class Fields(TypedDict, total=False):
-    """The fields a span, a count or a level may have. Never an envelope, a signature or a key."""
+    """The fields a span may have. Never an envelope, a signature or a key."""
 
     client_id: str
     bot: str
@@ -57,24 +57,6 @@ class CommandPhase(StrEnum):
 Phase = OrderPhase | CommandPhase
 
 
-class Count(StrEnum):
-    """The counters."""
-
-    ORDERS = "orders"
-    FILLS = "fills"
-    DENIALS = "denials"
-    BREACHES = "breaches"
-
-
-class Level(StrEnum):
-    """The gauges. Amounts are in cents, so that they stay exact integers."""
-
-    EXPOSURE_CENTS = "exposure.cents"
-    EQUITY_CENTS = "equity.cents"
-    JOURNAL_SEQ = "journal.seq"
-    ARMED = "armed"
-
-
 class Trace(Protocol):
     """The trace of one order or command. Phases become child spans."""
 
@@ -92,11 +74,11 @@ class Trace(Protocol):
 
 
 class Telemetry(Protocol):
-    """The receiver of measurements."""
+    """The receiver of traces."""
 
     @property
     def enabled(self) -> bool:
-        """Whether measurements are exported; lets a caller skip costly preparations."""
+        """Whether traces are exported; lets a caller skip costly preparations."""
         ...
 
     def order(self, **fields: Unpack[Fields]) -> Trace:
@@ -105,14 +87,6 @@ class Telemetry(Protocol):
 
     def command(self, **fields: Unpack[Fields]) -> Trace:
         """Begin to trace a command."""
-        ...
-
-    def count(self, count: Count, amount: int = 1, **fields: Unpack[Fields]) -> None:
-        """Add to a count."""
-        ...
-
-    def level(self, level: Level, value: int, **fields: Unpack[Fields]) -> None:
-        """Set a gauge."""
         ...
 
     async def aclose(self) -> None:
@@ -144,12 +118,6 @@ class _Off:
 
     def command(self, **fields: Unpack[Fields]) -> Trace:  # noqa: ARG002 - off
         return NO_TRACE
-
-    def count(self, count: Count, amount: int = 1, **fields: Unpack[Fields]) -> None:
-        pass
-
-    def level(self, level: Level, value: int, **fields: Unpack[Fields]) -> None:
-        pass
 
     async def aclose(self) -> None:
         pass

@@ -42,6 +42,13 @@ class Collector:
                 points.setdefault(metric.name, []).extend(point.as_int for point in data)
         return points
 
+    def units(self) -> dict[str, str]:
+        """The unit of every metric that was exported with a value."""
+        exported = (ExportMetricsServiceRequest.FromString(body) for path, body in self.posts if path == "/v1/metrics")
+        metrics = [m for request in exported for r in request.resource_metrics for scope in r.scope_metrics for m in scope.metrics]
+        points = {m.name: m.sum.data_points or m.gauge.data_points or m.histogram.data_points for m in metrics}
+        return {m.name: m.unit for m in metrics if points[m.name]}
+
     def sentry_events(self) -> list[dict[str, Any]]:
         """Every event of every Sentry envelope."""
         events = []

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 
 from controller.core import events as e
 from controller.runtime.loop.writer import CommittedBatch
-from controller.telemetry.facade import CommandPhase, Count, Level, OrderPhase, Telemetry, Trace
+from controller.telemetry.facade import CommandPhase, OrderPhase, Telemetry, Trace
 from exchange.model import OrderType, Side
 from exchange.orders import TERMINAL
 from exchange.ports import Clock
 
-_CENT = 100
 MAX_OPEN_TRACES = 10_000
 
 
@@ -64,7 +63,7 @@ class Tracing:
         # Spans need wall time; the batch was measured on the monotonic clock, so add the distance of the two clocks now.
         distance = time.time_ns() - self._clock.monotonic_ns()
         times = _Times(batch.began_ns + distance, batch.decided_ns + distance, batch.durable_ns + distance)
-        for event in (*(event for _, event in batch.entries), *batch.measured):
+        for _, event in batch.entries:
             self._trace_event(event, batch, times)
 
     def _trace_event(self, event: e.Event, batch: CommittedBatch, times: _Times) -> None:
@@ -73,18 +72,10 @@ class Tracing:
                 self._admitted(event, batch, times)
             case e.OrderDenied():
                 self._denied(event, batch, times)
-            case e.OrdersDeniedAgain():
-                self._telemetry.count(Count.DENIALS, event.count, rule=event.rule)
             case e.OrderAcked() | e.OrderUnknown() | e.OrderRejected():
                 self._sent(event, times.durable)
             case e.OrderReported(status=status) if status in TERMINAL:
                 self._end(event.client_id, status.value, times.durable)
-            case e.FillBooked():
-                self._telemetry.count(Count.FILLS, symbol=event.symbol, venue=event.venue.value)
-            case e.BreachDetected():
-                self._telemetry.count(Count.BREACHES, guard=event.guard)
-            case e.Sampled():
-                self._levels(event, batch)
             case _:
                 return
 
@@ -103,7 +94,6 @@ class Tracing:
         )
         trace.mark(OrderPhase.ADMISSION, times.began, times.decided, exposure_eur=event.exposure_eur, cap_eur=event.cap_eur)
         trace.mark(OrderPhase.JOURNAL, times.decided, times.durable, seq=batch.after.seq, batch=len(batch.entries))
-        self._telemetry.count(Count.ORDERS, symbol=event.symbol, venue=event.venue.value)
         if len(self._orders) < MAX_OPEN_TRACES:
             self._orders[event.client_id] = _Open(trace, times.durable)
 
@@ -114,7 +104,6 @@ class Tracing:
         trace.mark(OrderPhase.ADMISSION, times.began, times.decided, rule=event.rule)
         trace.mark(OrderPhase.JOURNAL, times.decided, times.durable, seq=batch.after.seq, batch=len(batch.entries))
         trace.finish("denied", rule=event.rule)
-        self._telemetry.count(Count.DENIALS, rule=event.rule)
 
     def _sent(self, event: e.OrderAcked | e.OrderUnknown | e.OrderRejected, now: int) -> None:
         open_trace = self._orders.get(event.client_id)
@@ -135,12 +124,3 @@ class Tracing:
                 open_trace.trace.mark(OrderPhase.SEND, open_trace.durable_ns, now, outcome=outcome)
             open_trace.trace.mark(OrderPhase.OUTCOME, open_trace.sent_ns or open_trace.durable_ns, now, outcome=outcome)
             open_trace.trace.finish(outcome)
-
-    def _levels(self, event: e.Sampled, batch: CommittedBatch) -> None:
-        state, level = batch.after, self._telemetry.level
-        if event.equity_eur is not None:
-            level(Level.EQUITY_CENTS, int(event.equity_eur * _CENT), venue=event.venue.value)
-        if event.exposure_eur is not None:
-            level(Level.EXPOSURE_CENTS, int(event.exposure_eur * _CENT), venue=event.venue.value)
-        level(Level.JOURNAL_SEQ, state.seq)
-        level(Level.ARMED, int(state.may_send_orders))
