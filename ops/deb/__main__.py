@@ -55,8 +55,9 @@ def _add_system_files(root: Path) -> None:
     (root / "usr/bin").mkdir()
     (root / "usr/bin/gatehouse").symlink_to("../lib/gatehouse/bin/gatehouse")
     units, shared, documents = root / "usr/lib/systemd/system", root / "usr/share/gatehouse", root / "usr/share/doc/gatehouse"
-    for folder in (units, shared, documents):
+    for folder in (units, shared / "examples", documents):
         folder.mkdir(parents=True)
+    shutil.copyfile(ROOT / "ops/demo/bot.py", shared / "examples" / "bot.py")
     for unit in sorted(UNITS.glob("*.service")):
         shutil.copyfile(unit, units / unit.name)
     shutil.copyfile(UNITS / "reach-mexc.conf", shared / "reach-mexc.conf")

@@ -57,8 +57,8 @@ def build_tree(root: Path, target: Target, architecture: str, work: Path) -> Non
     site.mkdir(parents=True)
     lock = work / "runtime.lock"
     lock.write_text(runtime_lock(ROOT), encoding="utf-8")
-    _pip("install", "--require-hashes", "--no-deps", "--no-compile", *_wheels_of(target, architecture), "-t", site, "-r", lock)
-    _pip("install", "--no-deps", "--no-compile", "--no-index", "-t", site, _own_wheel(work))
+    pip("install", "--require-hashes", "--no-deps", "--no-compile", *_wheels_of(target, architecture), "-t", site, "-r", lock)
+    pip("install", "--no-deps", "--no-compile", "--no-index", "-t", site, own_wheel(work))
     shutil.rmtree(site / "bin", ignore_errors=True)
     # pip notes where it took the wheel from: a folder of the machine that built it.
     for note in site.glob("gatehouse-*.dist-info/direct_url.json"):
@@ -78,7 +78,7 @@ def _wheels_of(target: Target, architecture: str) -> list[str]:
     return [*python, *platforms, f"--platform=manylinux2014_{machine}", f"--platform=linux_{machine}"]
 
 
-def _own_wheel(work: Path) -> Path:
+def own_wheel(work: Path) -> Path:
     """The wheel of this tree, built in a copy, because setuptools writes beside what it reads."""
     copy = work / "source"
     for name in SOURCES:
@@ -89,7 +89,7 @@ def _own_wheel(work: Path) -> Path:
         else:
             shutil.copyfile(source, there)
     environment = os.environ | {"SOURCE_DATE_EPOCH": str(epoch())}
-    _pip("--python", sys.executable, "wheel", "--no-deps", "--no-build-isolation", "-w", work, copy, environment=environment)
+    pip("--python", sys.executable, "wheel", "--no-deps", "--no-build-isolation", "-w", work, copy, environment=environment)
     return next(work.glob("gatehouse-*.whl"))
 
 
@@ -144,7 +144,8 @@ def settle(root: Path) -> None:
     os.utime(root, (when, when))
 
 
-def _pip(*arguments: object, environment: dict[str, str] | None = None) -> None:
+def pip(*arguments: object, environment: dict[str, str] | None = None) -> None:
+    """Run this machine's pip with its own settings: where packages come from is the machine's affair."""
     command = ["python3", "-m", "pip", "--disable-pip-version-check", "--quiet", *map(str, arguments)]
     if subprocess.run(command, check=False, env=environment, cwd=ROOT).returncode:
         raise SystemExit(f"failed: {' '.join(command)}")
