@@ -75,7 +75,7 @@ def outcomes(collector: Collector) -> list[str]:
 async def test_two_orders_of_one_request_are_two_spans_of_its_trace(telemetry: Telemetry, collector: Collector) -> None:
     desk, tracing = Desk().walk_to(Stage.TESTNET_VALIDATING), Tracing(telemetry, SystemClock())
     with request(ORIGIN) as asked:
-        traces = [tracing.requested("demo-bot", ORDER) for _ in range(2)]
+        traces = [tracing.requested("demo-bot", replace(ORDER, client_id=name)) for name in ("a", "b")]
     decisions = [decide(desk, trace, name) for trace, name in zip(traces, ("a", "b"), strict=True)]
     admitted = [event for one in decisions for event in one.events if isinstance(event, e.OrderAdmitted)]
     follow(tracing, desk, *admitted)
@@ -94,7 +94,7 @@ async def test_without_a_header_a_trace_of_our_own_begins(telemetry: Telemetry, 
     tracing = Tracing(telemetry, SystemClock())
     with request(None) as asked:
         trace_id = tracing.requested("demo-bot", ORDER)
-    tracing.replied(trace_id, DENIED)
+    tracing.replied(trace_id, ORDER, DENIED)
     await telemetry.aclose()
     (root,) = collector.spans()
     assert (root.trace_id.hex(), root.parent_span_id) == (trace_id, b"")
@@ -105,7 +105,7 @@ async def test_without_a_header_a_trace_of_our_own_begins(telemetry: Telemetry, 
 async def test_what_the_bot_does_not_record_is_not_recorded(telemetry: Telemetry, collector: Collector) -> None:
     tracing = Tracing(telemetry, SystemClock())
     with request(replace(ORIGIN, sampled=False)) as asked:
-        tracing.replied(tracing.requested("demo-bot", ORDER), DENIED)
+        tracing.replied(tracing.requested("demo-bot", ORDER), ORDER, DENIED)
     await telemetry.aclose()
     assert collector.spans() == []
     assert asked.trace_ids == [ORIGIN.trace_id]
@@ -114,7 +114,7 @@ async def test_what_the_bot_does_not_record_is_not_recorded(telemetry: Telemetry
 async def test_an_order_that_no_entry_names_ends_with_its_reply(telemetry: Telemetry, collector: Collector) -> None:
     tracing = Tracing(telemetry, SystemClock())
     for reply in (DENIED, Busy(1), Accepted(ORDER, "gh-1", Millis(1)), Outstanding("", "", "late")):
-        tracing.replied(tracing.requested("demo-bot", ORDER), reply)
+        tracing.replied(tracing.requested("demo-bot", ORDER), ORDER, reply)
     await telemetry.aclose()
     assert outcomes(collector) == ["busy", "denied", "repeated"]
 
@@ -125,7 +125,7 @@ async def test_a_denial_with_an_entry_ends_once(telemetry: Telemetry, collector:
     decision = desk.give(replace(desk.requested("9"), trace_id=trace_id))
     (denied,) = [event for event in decision.events if isinstance(event, e.OrderDenied)]
     follow(tracing, desk, denied)
-    tracing.replied(trace_id, DENIED)
+    tracing.replied(trace_id, ORDER, DENIED)
     await telemetry.aclose()
     assert outcomes(collector) == ["denied"]
     assert {span.name for span in collector.spans()} == {"order", "order.request", "order.admission", "order.journal"}
