@@ -28,6 +28,7 @@ WITHIN_S = 1_500.0
 """Less than the deadline of the drill, so that a restore that takes too long says so itself."""
 
 _SCRATCH = "restore-drill-"
+_BY_HAND = "Run `gatehouse backup restore FILE NEWDIR` by hand, and read what it prints"
 
 
 def restore_drill(deployment: Deployment, clock: Clock) -> Callable[[], Awaitable[Measured]] | None:
@@ -69,9 +70,7 @@ async def _run(deployment: Deployment, scratch: Path) -> dict[str, Any]:
         async with asyncio.timeout(WITHIN_S):
             out, err = await process.communicate()
     except TimeoutError:
-        raise NotExercised(
-            f"the restore did not end within {WITHIN_S:g} s", "Run `gatehouse backup restore FILE NEWDIR` by hand"
-        ) from None
+        raise NotExercised(f"the restore did not end within {WITHIN_S:g} s", _BY_HAND) from None
     finally:
         if process.returncode is None:
             process.kill()
@@ -87,9 +86,7 @@ def _failed(err: bytes) -> NotExercised:
         error = json.loads(err)["error"]
         return NotExercised(f"{error['message']} ({error['code']})", str(error["remedy"]).rstrip("."))
     except (ValueError, KeyError, TypeError):
-        return NotExercised(
-            "the restore ended with an error that cannot be read", "Run `gatehouse backup restore FILE NEWDIR` by hand"
-        )
+        return NotExercised("the restore ended with an error that cannot be read", _BY_HAND)
 
 
 def _identity(directory: Path, name: str) -> Path:
