@@ -22,6 +22,7 @@ from controller.bootstrap.journal import checkpoint_signing_key, growth_switch, 
 from controller.bootstrap.key_ends import watch_key_ends
 from controller.bootstrap.leadership import Leadership, ProcessServices, acquire_leadership, lease_kept
 from controller.bootstrap.metrics import keep_metrics
+from controller.bootstrap.notified import keep_notified, notified_standby
 from controller.bootstrap.rates import open_rates
 from controller.bootstrap.read import Deployment, find_bot_secret, read_deployment
 from controller.bootstrap.real_venue import compare_with_the_real_venue
@@ -49,6 +50,7 @@ from controller.bootstrap.venues_known import VenuesKnown, needed_at_a_start
 from controller.bootstrap.watchdog import keep_watchdog, say_goodbye_at_the_end, ties_of, vouch_while_signed
 from controller.core.effects import Alert, AlertKind
 from controller.journal.port import Journal, JournalError, JournalTakenOver, LeasedJournal
+from controller.notifying.service_manager import NONE, ServiceManager
 from controller.runtime.assembly import Assembly, Parts
 from controller.runtime.followers.latchfile import LATCH_FILE, LatchFile, latch_elsewhere
 from controller.runtime.followers.recent import RecentHistory
@@ -82,12 +84,13 @@ async def run(
     on_standby: Callable[[], None] = lambda: None,
     on_waiting: OnWaiting = lambda _: None,
     signer: Spawned | None = None,
+    manager: ServiceManager = NONE,
 ) -> None:
     """Run the controller of the deployment in ``directory`` until SIGTERM or SIGINT.
 
     While another controller leads the same journal in a database, this process stands by and calls ``on_standby``. While a venue
     does not answer, the start waits for it and calls ``on_waiting`` now and then. ``signer`` is the signer process if it runs
-    already.
+    already. ``manager`` hears how it is.
 
     Raises:
         JournalTakenOver: another controller leads now.
@@ -101,24 +104,18 @@ async def run(
     async with AsyncExitStack() as stack:
         # First of all: a thread that starts before does not keep the signal pending.
         stack.enter_context(block_halt_signal())
-        logs = open_logs(redactor)
-        stack.callback(logs.close)
+        stack.callback(open_logs(redactor).close)
         signals = StopSignals(end_start)
         line, services = _open_services(deployment, clock, redactor, stack)
         signers = stack.enter_context(open_signers(deployment, signer, _alert_on(asyncio.get_running_loop(), services.alerts)))
-        leadership = await acquire_leadership(deployment, services, signals.stop, on_standby, on_waiting)
+        standing_by = notified_standby(manager, on_standby, stack)
+        leadership = await acquire_leadership(deployment, services, signals.stop, standing_by.begin, on_waiting)
         if leadership is None:
             return
         deployment = in_force(deployment, leadership)
-        # Runs after the journal is closed, so that a standby does not wait for a checkpoint target.
-        stack.push_async_callback(services.publisher.finish)
-        stack.push_async_callback(services.remote_claims.release)
-        stack.callback(leadership.claims.close)
-        stack.callback(leadership.journal.close)
-        note_crash(deployment.data, leadership.recovered.state, services.alerts.notify, stack)
+        _close_at_the_end(services, leadership, stack)
+        _alert_at_start(deployment, leadership, services.alerts, stack)
         keep_watchdog(deployment, services.alerts, stack)
-        if leadership.first_halt is not None and leadership.first_halt.alert is not None:
-            services.alerts.notify(leadership.first_halt.alert)
         nothing_left = asyncio.Event()
         keep_testnet(deployment, services.alerts.notify, nothing_left, stack)
         with lease_kept(leadership.journal):
@@ -129,7 +126,7 @@ async def run(
             return
         line.connect(assembly)
         say_goodbye_at_the_end(assembly.heartbeat, nothing_left, stack)
-        scrape = keep_metrics(services.meters, assembly, clock)
+        scrape = keep_metrics(services, assembly, clock)
         await run_assembly(assembly, stack)
         keep_budget(signers, assembly, clock, services.alerts.notify, stack)
         keep_statistics(assembly, services.alerts.notify, stack)
@@ -140,10 +137,26 @@ async def run(
         watch_key_ends(deployment.settings, services.alerts, clock, stack)
         watch_release(deployment, partial(_artifact_in_force, assembly), services.alerts.notify, stack)
         signals.started()
+        standing_by.end()
+        keep_notified(manager, assembly, signals.stop, stack)
         on_ready()
         await _wait_for_end(signals.stop, assembly, leadership.journal, clock, services.alerts)
         if await cancel_before_stop(signals.at_once, assembly):
             nothing_left.set()
+
+
+def _close_at_the_end(services: ProcessServices, leadership: Leadership, stack: AsyncExitStack) -> None:
+    """Close what leading holds. The journal is first, so that a standby does not wait for a checkpoint target."""
+    stack.push_async_callback(services.publisher.finish)
+    stack.push_async_callback(services.remote_claims.release)
+    stack.callback(leadership.claims.close)
+    stack.callback(leadership.journal.close)
+
+
+def _alert_at_start(deployment: Deployment, leadership: Leadership, alerts: Alerts, stack: AsyncExitStack) -> None:
+    note_crash(deployment.data, leadership.recovered.state, alerts.notify, stack)
+    if leadership.first_halt is not None and leadership.first_halt.alert is not None:
+        alerts.notify(leadership.first_halt.alert)
 
 
 def _artifact_in_force(assembly: Assembly) -> str:
@@ -181,6 +194,7 @@ def _open_services(
         alerts=alerts,
         telemetry=telemetry,
         meters=meters,
+        reports=reports,
         publisher=open_publisher(deployment, key, clock, alerts, redactor),
         remote_claims=open_remote_claims(deployment, key, clock, alerts.notify),
         history=RecentHistory(),

@@ -11,15 +11,16 @@ from controller.cli.journal import verbs as journal
 from controller.cli.rehearse import verb as rehearse
 from controller.cli.root import root
 from controller.cli.run import processes, signer, watchdog, witness
-from controller.cli.setup import init
+from controller.cli.setup import init, version
 from controller.cli.show import explain, policy, release, report, status, verify
 from controller.cli.sign import alerts, archive, bot_keys, drills, flatten, governance, keys, moves, rebaseline, signing
 from controller.cli.tape import verbs as tape
+from controller.cli.update import verb as update
 
 app = root()
 
 groups = (
-    *(init, doctor, processes, signer, watchdog, witness, demo, status, explain, bots),
+    *(init, version, doctor, processes, signer, watchdog, witness, demo, status, explain, bots),
     *(signing, moves, governance, bot_keys, alerts, drills, flatten, rebaseline, archive, report, verify, rehearse),
 )
 for group in groups:
@@ -32,3 +33,4 @@ app.add_typer(keys.roster, name="roster")
 app.add_typer(policy.app, name="policy")
 app.add_typer(release.app, name="release")
 app.add_typer(tape.app, name="tape")
+app.add_typer(update.app, name="update")

@@ -153,7 +153,7 @@ class Assembly:
         if parts.first_halt is not None:
             inbox.fact(parts.first_halt, clock.monotonic_ns())
         self.heartbeat = self._make_heartbeat(parts.watchdog)
-        self.bots = self._make_bots()
+        self.bots = self._make_bots(tracing)
         self.keyring = Keyring(lambda: writer.state.bot_keys, parts.bot_secret)
         parts.alerts.journal_with(self._noticed)
         self.operator = Operator(
@@ -251,7 +251,7 @@ class Assembly:
         self.writer.add_follower(disk_reserve.on_batch)
         return disk_reserve
 
-    def _make_bots(self) -> Bots:
+    def _make_bots(self, tracing: Tracing) -> Bots:
         parts = self._parts
         return Bots(
             writer=self.writer,
@@ -261,6 +261,7 @@ class Assembly:
             history=parts.history,
             clock=parts.clock,
             blocked=lambda: parts.permits.suspended_because,
+            tracing=tracing,
         )
 
     def _make_heartbeat(self, ties: Ties | None) -> Heartbeat | None:

@@ -239,15 +239,16 @@ def read_exchange_secret(directory: Path, settings: Settings, venue: VenueName) 
 
 
 def read_secret(directory: Path, name: str) -> str:
-    """A secret by name: a systemd credential, or a 0600 file below the deployment's directory.
+    """A secret by name: a systemd credential that is named as the file is, or a 0600 file below the deployment's directory.
 
     Raises:
         ConfigError: it is missing, empty, or readable by others.
     """
     credentials = os.environ.get("CREDENTIALS_DIRECTORY")
-    path = Path(credentials) / name if credentials and (Path(credentials) / name).is_file() else directory / name
+    credential = Path(credentials or "/nonexistent") / Path(name).name
+    path = credential if credential.is_file() else directory / name
     try:
-        if path.parent != Path(credentials or "/nonexistent") and stat.S_IMODE(path.stat().st_mode) & 0o077:
+        if path != credential and stat.S_IMODE(path.stat().st_mode) & 0o077:
             raise ConfigError(
                 f"{path} can be read by others",
                 code="secret-exposed",
