@@ -20,7 +20,16 @@ from policies.floors import Violation, violations
 from policies.numbers import text as decimal_text
 from policies.schema import GUARD_BEFORE_GATE, Policy
 
-__all__ = ["Policy", "canonical_bytes", "digest", "json_schema", "load_policy", "parse_canonical", "parse_journalled"]
+__all__ = [
+    "Policy",
+    "canonical_bytes",
+    "digest",
+    "json_schema",
+    "load_policy",
+    "looser_places",
+    "parse_canonical",
+    "parse_journalled",
+]
 
 _MAX_BYTES = 1 << 20
 _REPR = re.compile(r"Decimal\('([^']*)'\)")
@@ -40,14 +49,18 @@ def load_policy(source: bytes | str) -> Policy:
         ConfigError: not TOML, a field missing, unknown or malformed, or looser than the production floors. The message starts with
             the exact path, as in ``guards.quote_stale.cancel_ms``.
     """
-    try:
-        content = source.decode("utf-8") if isinstance(source, bytes) else source
-        if len(content) > _MAX_BYTES:
-            raise _malformed("the file", f"is longer than {_MAX_BYTES} bytes", "Give a policy file of at most 1 MiB.")
-        tree = tomllib.loads(content, parse_float=Decimal)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _malformed("the file", f"is not TOML: {error}", "Correct the line named in the message.") from None
-    return _complete(_validated(_plain(tree)))
+    return _complete(_validated(_read(source)))
+
+
+def looser_places(source: bytes | str) -> tuple[Violation, ...]:
+    """Return every place where a policy in TOML is looser than the production floors, not the first alone.
+
+    ``gatehouse update check`` shows them: another version of gatehouse may have other floors. The policy comes into force nowhere.
+
+    Raises:
+        ConfigError: not TOML, or a field missing, unknown or malformed.
+    """
+    return violations(_modelled(_read(source)))
 
 
 def parse_canonical(data: bytes) -> Policy:
@@ -119,13 +132,28 @@ def _complete(policy: Policy) -> Policy:
 
 
 def _validated(tree: object) -> Policy:
-    try:
-        policy = Policy.model_validate_json(json.dumps(tree))
-    except ValidationError as error:
-        _explain(error)
+    policy = _modelled(tree)
     if found := violations(policy, journalled=True):
         _refuse(found)
     return policy
+
+
+def _modelled(tree: object) -> Policy:
+    try:
+        return Policy.model_validate_json(json.dumps(tree))
+    except ValidationError as error:
+        _explain(error)
+
+
+def _read(source: bytes | str) -> object:
+    """The values of a TOML text, as JSON has them."""
+    try:
+        content = source.decode("utf-8") if isinstance(source, bytes) else source
+        if len(content) > _MAX_BYTES:
+            raise _malformed("the file", f"is longer than {_MAX_BYTES} bytes", "Give a policy file of at most 1 MiB.")
+        return _plain(tomllib.loads(content, parse_float=Decimal))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _malformed("the file", f"is not TOML: {error}", "Correct the line named in the message.") from None
 
 
 def _plain(value: object, path: str = "") -> object:

@@ -63,7 +63,7 @@ def open_publisher(
     )
     targets = open_targets(settings.witnesses, settings.checkpoints, context)
     leaves = leaves_of(journal_location(directory, settings))
-    return CheckpointPublisher(settings.controller_id, key, targets, leaves, clock, alerts.notify)
+    return CheckpointPublisher(settings.controller_id, key, targets, leaves, clock, alerts.notify, alerts.ended)
 
 
 @dataclass(frozen=True, slots=True)

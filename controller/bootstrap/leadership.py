@@ -20,6 +20,7 @@ from controller.bootstrap.first_halt import (
     open_high_water,
 )
 from controller.bootstrap.journal import checkpoint_signing_key, open_verified, recover_state
+from controller.bootstrap.metrics import standby_metrics
 from controller.bootstrap.read import Deployment
 from controller.bootstrap.remote_claims import claim_waits
 from controller.bootstrap.restored import halt_of_restored
@@ -47,7 +48,9 @@ from controller.settings.deployment import journal_location
 from controller.settings.state_directory import state_directory
 from controller.telemetry.alerts import Alerts
 from controller.telemetry.facade import Telemetry
+from controller.telemetry.meters import Meters
 from controller.telemetry.redact import Redactor
+from controller.telemetry.sentry import Reports
 from exchange.errors import IntegrityError
 from exchange.ports import Clock
 
@@ -62,6 +65,8 @@ class ProcessServices:
     redactor: Redactor
     alerts: Alerts
     telemetry: Telemetry
+    meters: Meters
+    reports: Reports
     publisher: CheckpointPublisher
     remote_claims: RemoteClaims
     history: RecentHistory
@@ -238,7 +243,7 @@ async def _stand_by(
     write_mark = partial(_write_mark, services.latch, follower)
     operator = StandbyOperator(standby, services.history, deployment.boot, services.clock, write_mark)
     try:
-        async with open_standby_servers(deployment, operator):
+        async with open_standby_servers(deployment, operator, standby_metrics(services.meters, standby)):
             on_standby()
             journal = await _follow_until(stop, standby)
     except IntegrityError as error:

@@ -8,10 +8,11 @@ import shutil
 import signal
 import time
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
+import apsw
 import httpx
 import pytest
 
@@ -52,6 +53,32 @@ async def send_order_without_waiting(deployment: Rig, price: str) -> httpx.Respo
         return await client.post(f"/api/v3/order?{query}", headers={"X-MEXC-APIKEY": deployment.bot_key})
 
 
+async def stop_between_entries(deployment: Rig) -> None:
+    """Stop the controller while it does not write: SQLite's own lock, held by a stopped process, would keep everyone out."""
+    assert deployment.process is not None
+    journal = deployment.directory / "var" / "journal.db"
+    async with asyncio.timeout(60):
+        deployment.process.send_signal(signal.SIGSTOP)
+        while not (stopped(deployment.process.pid) and writable(journal)):
+            deployment.process.send_signal(signal.SIGCONT)
+            await asyncio.sleep(0.01)
+            deployment.process.send_signal(signal.SIGSTOP)
+            await asyncio.sleep(0.01)
+
+
+def stopped(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+
+def writable(journal: Path) -> bool:
+    with closing(apsw.Connection(str(journal))) as connection:
+        try:
+            connection.execute("BEGIN IMMEDIATE; ROLLBACK")
+        except apsw.BusyError:
+            return False
+        return True
+
+
 def second_host(first: Rig) -> Rig:
     """The same deployment as on a second host: its own ports, and the same journal. It runs as ``WITHOUT_LOCKS`` says."""
     directory = first.directory.with_name("second_host")
@@ -81,7 +108,7 @@ async def test_a_second_controller_on_the_same_journal_does_not_start(deployment
 async def test_a_controller_that_slept_through_a_take_over_ends_without_acting(deployment: Rig, counted: Counted) -> None:
     assert deployment.process is not None
     price = await deployment.resting_price()
-    deployment.process.send_signal(signal.SIGSTOP)
+    await stop_between_entries(deployment)
     newer = second_host(deployment)
     request = asyncio.create_task(send_order_without_waiting(deployment, price))
     await newer.start(script=(str(WITHOUT_LOCKS),))

@@ -211,7 +211,7 @@ def _could_not(draft: Draft, drill: Drill, why: str) -> None:
     """End a drill without a halt and without a green result: nothing was broken."""
     reason = why[:500]
     draft.emit(e.DrillFailed(command_id=drill.command_id, venue=drill.venue, drill=drill.kind, reason=reason))
-    draft.do(Alert(AlertKind.DRILL, f"the {drill.kind} drill could not be run", reason))
+    draft.do(Alert(AlertKind.DRILL_FAILED, f"the {drill.kind} drill could not be run", reason))
 
 
 def _not_shown(state: State, drill: Drill) -> str:
