@@ -15,8 +15,8 @@ class BackupSettings(BaseModel):
 
     ``recipients``: public age keys; each of their owners can open every copy. ``directory``: where copies are put, relative to the
     deployment's. ``identity_file``: an age identity on this machine, for the verification after each copy and for the restore
-    drill; empty when copies are only opened elsewhere. ``evidence``: folders that are copied too. ``alert_after_hours``: how long ago
-    the last verified copy may end, before an alert is raised; with ``recipients`` only.
+    drill; empty when copies are only opened elsewhere. ``evidence``: folders that are copied too. ``alert_after_hours``: how long
+    ago the last verified copy may end before an alert is raised; with ``recipients`` only.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
