@@ -131,7 +131,7 @@ async def run(
         say_goodbye_at_the_end(assembly.heartbeat, nothing_left, stack)
         scrape = keep_metrics(services, assembly, clock)
         await run_assembly(assembly, stack)
-        show_backups(deployment.data, assembly, clock, services.alerts.notify, stack)
+        show_backups(deployment, assembly, clock, services.alerts, stack)
         keep_budget(signers, assembly, clock, services.alerts.notify, stack)
         keep_statistics(assembly, services.alerts.notify, stack)
         keep_claims(services.remote_claims, assembly.halt_for_integrity, services.alerts.notify, stack)
