@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from controller.bootstrap.alerts import AlertLine
+from controller.bootstrap.backups import show_backups
 from controller.bootstrap.crashes import note_crash
 from controller.bootstrap.end import end_now
 from controller.bootstrap.journal import checkpoint_signing_key, growth_switch, journal_hold, make_disk_reserve, open_publisher
@@ -29,6 +30,7 @@ from controller.bootstrap.real_venue import compare_with_the_real_venue
 from controller.bootstrap.release import watch_release
 from controller.bootstrap.remote_claims import keep_claims, open_remote_claims
 from controller.bootstrap.replay import keep_replay
+from controller.bootstrap.restore_drill import restore_drill
 from controller.bootstrap.restored import follow_restored, require_checkpoint_key
 from controller.bootstrap.servers import open_servers
 from controller.bootstrap.signer import Signers, open_signers
@@ -52,6 +54,7 @@ from controller.core.effects import Alert, AlertKind
 from controller.journal.port import Journal, JournalError, JournalTakenOver, LeasedJournal
 from controller.notifying.service_manager import NONE, ServiceManager
 from controller.runtime.assembly import Assembly, Parts
+from controller.runtime.drills.practice import Means
 from controller.runtime.followers.latchfile import LATCH_FILE, LatchFile, latch_elsewhere
 from controller.runtime.followers.recent import RecentHistory
 from controller.runtime.loop.clock import SystemClock
@@ -104,8 +107,7 @@ async def run(
     async with AsyncExitStack() as stack:
         # First of all: a thread that starts before does not keep the signal pending.
         stack.enter_context(block_halt_signal())
-        logs = open_logs(redactor)
-        stack.callback(logs.close)
+        stack.callback(open_logs(redactor).close)
         signals = StopSignals(end_start)
         line, services = _open_services(deployment, clock, redactor, stack)
         signers = stack.enter_context(open_signers(deployment, signer, _alert_on(asyncio.get_running_loop(), services.alerts)))
@@ -114,15 +116,9 @@ async def run(
         if leadership is None:
             return
         deployment = in_force(deployment, leadership)
-        # Runs after the journal is closed, so that a standby does not wait for a checkpoint target.
-        stack.push_async_callback(services.publisher.finish)
-        stack.push_async_callback(services.remote_claims.release)
-        stack.callback(leadership.claims.close)
-        stack.callback(leadership.journal.close)
-        note_crash(deployment.data, leadership.recovered.state, services.alerts.notify, stack)
+        _close_at_the_end(services, leadership, stack)
+        _alert_at_start(deployment, leadership, services.alerts, stack)
         keep_watchdog(deployment, services.alerts, stack)
-        if leadership.first_halt is not None and leadership.first_halt.alert is not None:
-            services.alerts.notify(leadership.first_halt.alert)
         nothing_left = asyncio.Event()
         keep_testnet(deployment, services.alerts.notify, nothing_left, stack)
         with lease_kept(leadership.journal):
@@ -133,8 +129,9 @@ async def run(
             return
         line.connect(assembly)
         say_goodbye_at_the_end(assembly.heartbeat, nothing_left, stack)
-        scrape = keep_metrics(services.meters, assembly, clock)
+        scrape = keep_metrics(services, assembly, clock)
         await run_assembly(assembly, stack)
+        show_backups(deployment.data, assembly, clock, services.alerts.notify, stack)
         keep_budget(signers, assembly, clock, services.alerts.notify, stack)
         keep_statistics(assembly, services.alerts.notify, stack)
         keep_claims(services.remote_claims, assembly.halt_for_integrity, services.alerts.notify, stack)
@@ -150,6 +147,20 @@ async def run(
         await _wait_for_end(signals.stop, assembly, leadership.journal, clock, services.alerts)
         if await cancel_before_stop(signals.at_once, assembly):
             nothing_left.set()
+
+
+def _close_at_the_end(services: ProcessServices, leadership: Leadership, stack: AsyncExitStack) -> None:
+    """Close what leading holds. The journal is first, so that a standby does not wait for a checkpoint target."""
+    stack.push_async_callback(services.publisher.finish)
+    stack.push_async_callback(services.remote_claims.release)
+    stack.callback(leadership.claims.close)
+    stack.callback(leadership.journal.close)
+
+
+def _alert_at_start(deployment: Deployment, leadership: Leadership, alerts: Alerts, stack: AsyncExitStack) -> None:
+    note_crash(deployment.data, leadership.recovered.state, alerts.notify, stack)
+    if leadership.first_halt is not None and leadership.first_halt.alert is not None:
+        alerts.notify(leadership.first_halt.alert)
 
 
 def _artifact_in_force(assembly: Assembly) -> str:
@@ -187,6 +198,7 @@ def _open_services(
         alerts=alerts,
         telemetry=telemetry,
         meters=meters,
+        reports=reports,
         publisher=open_publisher(deployment, key, clock, alerts, redactor),
         remote_claims=open_remote_claims(deployment, key, clock, alerts.notify),
         history=RecentHistory(),
@@ -262,8 +274,7 @@ async def assemble(
             rates=open_rates(deployment, remote[VenueName.LIVE], clock),
             ask_testnet=open_statements(deployment, stack),
             candles=open_candles(deployment, hosts, feeds, clock),
-            forbid_growth=growth_switch(journal),
-            journal_hold=journal_hold(journal),
+            means=Means(growth_switch(journal), journal_hold(journal), restore_drill(deployment, clock)),
             watchdog=ties_of(deployment, services.redactor),
             surroundings=surroundings,
         )

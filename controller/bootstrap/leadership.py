@@ -50,6 +50,7 @@ from controller.telemetry.alerts import Alerts
 from controller.telemetry.facade import Telemetry
 from controller.telemetry.meters import Meters
 from controller.telemetry.redact import Redactor
+from controller.telemetry.sentry import Reports
 from exchange.errors import IntegrityError
 from exchange.ports import Clock
 
@@ -65,6 +66,7 @@ class ProcessServices:
     alerts: Alerts
     telemetry: Telemetry
     meters: Meters
+    reports: Reports
     publisher: CheckpointPublisher
     remote_claims: RemoteClaims
     history: RecentHistory

@@ -264,6 +264,7 @@ class OrderAdmitted(Event):
     """An order passed every limit. The event is durable before the order is sent to the venue.
 
     ``conditions``: what the bot asked for that is not sent to the venue (``timeInForce``, ``stpMode``); ``None`` if not recorded.
+    ``trace_id``: the trace that it is in (ADR 65); left out where there is none.
     """
 
     client_id: str
@@ -283,10 +284,11 @@ class OrderAdmitted(Event):
     bid: Amount
     ask: Amount
     conditions: str | None = None
+    trace_id: str = ""
 
 
 class OrderDenied(Event):
-    """An order was denied and not sent, and the rule that denied it."""
+    """An order was denied and not sent, and the rule that denied it. ``trace_id`` as in ``OrderAdmitted``."""
 
     bot: str
     bot_client_id: str
@@ -300,6 +302,7 @@ class OrderDenied(Event):
     measured: str
     threshold: str
     message: str
+    trace_id: str = ""
 
 
 class OrdersDeniedAgain(Event):

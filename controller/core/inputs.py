@@ -87,6 +87,7 @@ class OrderRequested:
 
     ``intent.client_id`` is the bot's own id, or empty. ``quotes`` and ``rules`` are what the feed of ``venue`` shows now. ``key``
     is the gateway key that signed the request. ``conditions``: what the bot asked for that is not sent to the venue, as text.
+    ``trace_id``: the trace it is in, for the journal; nothing depends on it.
     """
 
     bot: str
@@ -96,6 +97,7 @@ class OrderRequested:
     venue: VenueName
     key: str
     conditions: str = ""
+    trace_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

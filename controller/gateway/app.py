@@ -23,13 +23,24 @@ from controller.gateway.limits import GatewayLimits
 from controller.gateway.market import MarketViews
 from controller.gateway.orders import OrderDesk, batch_size
 from controller.gateway.port import BotKeys, GatewayPort
-from controller.gateway.requests import Authenticator, Call, Lane, RequestHead, Shown, read_body, read_head, read_params
+from controller.gateway.requests import (
+    Authenticator,
+    Call,
+    Lane,
+    RequestHead,
+    Shown,
+    read_body,
+    read_head,
+    read_params,
+    traceparent_of,
+)
 from controller.gateway.streams.endpoint import PATH, refuse_stream, serve_stream
 from controller.gateway.streams.hub import Hub
 from controller.gateway.streams.keys import StreamKeys
 from controller.gateway.throttled import Throttled
 from controller.serving.guarded import key_of, vouch
 from controller.serving.throttle import Throttle
+from controller.telemetry.w3c import REQUEST, TRACE_ID_HEADER, RequestTrace
 from exchange.errors import GatehouseError
 from exchange.wire.errors import ErrorCode, WireError, WireRefusal, dump_json, refuse
 from policies.silence import HeardBy
@@ -105,10 +116,16 @@ class Gateway:
         if scope["type"] != "http":
             await self._stream(scope, receive, send)
             return
-        reply = await self._reply(scope, receive)
+        trace = RequestTrace(traceparent_of(scope))
+        before = REQUEST.set(trace)
+        try:
+            reply = await self._reply(scope, receive)
+        finally:
+            REQUEST.reset(before)
         if self._record is not None and self._of_the_market(scope):
             self._record(scope["path"], scope["query_string"], reply.status, reply.body)
         headers = [*_HEADERS, *reply.headers, (b"content-length", str(len(reply.body)).encode())]
+        headers += [(TRACE_ID_HEADER, trace_id.encode()) for trace_id in dict.fromkeys(trace.trace_ids)]
         if reply.retry_after_s:
             headers.append((b"retry-after", str(reply.retry_after_s).encode()))
         if reply.close:

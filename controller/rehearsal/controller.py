@@ -85,6 +85,7 @@ class InsideController:
             alerts=alerts,
             telemetry=OFF,
             meters=no_meters(self.clock),
+            reports=NO_REPORTS,
             publisher=open_publisher(deployment, key, self.clock, alerts, redactor),
             remote_claims=open_remote_claims(deployment, key, self.clock, alerts.notify),
             history=RecentHistory(),

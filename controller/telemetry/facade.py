@@ -11,6 +11,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol, TypedDict, Unpack
 
+from controller.telemetry.w3c import Origin
+
 
 class Fields(TypedDict, total=False):
     """The fields a span may have. Never an envelope, a signature or a key."""
@@ -36,14 +38,20 @@ class Fields(TypedDict, total=False):
     persons: int
     seq: int
     batch: int
+    gate: str
+    verdict: str
+    drill: str
+    trade: str
 
 
 class OrderPhase(StrEnum):
     """The parts of one order (architecture.md §4)."""
 
+    REQUEST = "request"
     ADMISSION = "admission"
     JOURNAL = "journal"
     SEND = "send"
+    FILL = "fill"
     OUTCOME = "outcome"
 
 
@@ -54,11 +62,36 @@ class CommandPhase(StrEnum):
     APPLY = "apply"
 
 
-Phase = OrderPhase | CommandPhase
+class HaltPhase(StrEnum):
+    """The parts of a halt or of a drill that halts."""
+
+    LATCH = "latch"
+    CANCEL = "cancel"
+
+
+class Traced(StrEnum):
+    """What has a trace of its own besides orders and commands."""
+
+    GATE = "gate"
+    RECONCILIATION = "reconciliation"
+    HALT = "halt"
+    DRILL = "drill"
+
+
+Phase = OrderPhase | CommandPhase | HaltPhase
 
 
 class Trace(Protocol):
-    """The trace of one order or command. Phases become child spans."""
+    """The trace of one order, command or other thing. Phases become child spans."""
+
+    @property
+    def trace_id(self) -> str:
+        """Its id, 32 hexadecimal digits; empty when nothing is traced."""
+        ...
+
+    def about(self, **fields: Unpack[Fields]) -> None:
+        """Add what became known since it began."""
+        ...
 
     def phase(self, phase: Phase, **fields: Unpack[Fields]) -> AbstractContextManager[None]:
         """Measure a phase as it happens. An exception passes through and marks the span."""
@@ -81,12 +114,16 @@ class Telemetry(Protocol):
         """Whether traces are exported; lets a caller skip costly preparations."""
         ...
 
-    def order(self, **fields: Unpack[Fields]) -> Trace:
-        """Begin to trace an order."""
+    def order(self, origin: Origin | None = None, /, **fields: Unpack[Fields]) -> Trace:
+        """Begin to trace an order, as a part of the trace that ``origin`` names if there is one."""
         ...
 
     def command(self, **fields: Unpack[Fields]) -> Trace:
         """Begin to trace a command."""
+        ...
+
+    def begin(self, what: Traced, start_ns: int, **fields: Unpack[Fields]) -> Trace:
+        """Begin to trace something that began at ``start_ns``, nanoseconds since the epoch."""
         ...
 
     async def aclose(self) -> None:
@@ -95,7 +132,11 @@ class Telemetry(Protocol):
 
 
 class _NoTrace:
+    trace_id = ""
     _nothing: AbstractContextManager[None] = nullcontext()
+
+    def about(self, **fields: Unpack[Fields]) -> None:
+        pass
 
     def phase(self, phase: Phase, **fields: Unpack[Fields]) -> AbstractContextManager[None]:  # noqa: ARG002 - off
         return self._nothing
@@ -113,7 +154,10 @@ NO_TRACE: Trace = _NoTrace()
 class _Off:
     enabled = False
 
-    def order(self, **fields: Unpack[Fields]) -> Trace:  # noqa: ARG002 - off
+    def order(self, origin: Origin | None = None, /, **fields: Unpack[Fields]) -> Trace:  # noqa: ARG002 - off
+        return NO_TRACE
+
+    def begin(self, what: Traced, start_ns: int, **fields: Unpack[Fields]) -> Trace:  # noqa: ARG002 - off
         return NO_TRACE
 
     def command(self, **fields: Unpack[Fields]) -> Trace:  # noqa: ARG002 - off

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
+from controller.core.alert_catalogue import INFORMS
 from controller.core.decisions import bot_liveness
-from controller.core.effects import INFORMS, AlertKind
+from controller.core.effects import AlertKind
 from controller.core.inputs import Tick
 from controller.core.state import State
 from controller.telemetry import instruments as i

@@ -16,9 +16,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Unpack
 
 from controller.telemetry.book import Book
-from controller.telemetry.facade import OFF, Fields, Phase, Telemetry, Trace
+from controller.telemetry.facade import OFF, Fields, Phase, Telemetry, Trace, Traced
 from controller.telemetry.meters import Meters
 from controller.telemetry.redact import Redactor
+from controller.telemetry.w3c import Origin
 from exchange.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -104,11 +105,14 @@ class _Otel:
         self._tracer = traces.get_tracer("gatehouse")
         self._redactor = redactor
 
-    def order(self, **fields: Unpack[Fields]) -> Trace:
-        return _OtelTrace(self, "order", self.attributes(fields))
+    def order(self, origin: Origin | None = None, /, **fields: Unpack[Fields]) -> Trace:
+        return _OtelTrace(self, "order", self.attributes(fields), origin)
 
     def command(self, **fields: Unpack[Fields]) -> Trace:
         return _OtelTrace(self, "command", self.attributes(fields))
+
+    def begin(self, what: Traced, start_ns: int, **fields: Unpack[Fields]) -> Trace:
+        return _OtelTrace(self, what.value, self.attributes(fields), start_ns=start_ns)
 
     async def aclose(self) -> None:
         await asyncio.to_thread(self._shutdown)
@@ -131,14 +135,24 @@ class _Otel:
 
 
 class _OtelTrace:
-    def __init__(self, otel: _Otel, name: str, attributes: Attributes) -> None:
+    def __init__(
+        self, otel: _Otel, name: str, attributes: Attributes, origin: Origin | None = None, *, start_ns: int | None = None
+    ) -> None:
         from opentelemetry.context import Context
         from opentelemetry.trace import set_span_in_context
 
         self._otel = otel
         self._name = name
-        self._root = otel.start(name, attributes, parent=Context())
+        parent = Context() if origin is None else _remote(origin)
+        self._root = otel.start(name, attributes, parent=parent, start_ns=start_ns)
         self._context = set_span_in_context(self._root, Context())
+
+    @property
+    def trace_id(self) -> str:
+        return format(self._root.get_span_context().trace_id, "032x")
+
+    def about(self, **fields: Unpack[Fields]) -> None:
+        self._root.set_attributes(self._otel.attributes(fields))
 
     def phase(self, phase: Phase, **fields: Unpack[Fields]) -> AbstractContextManager[None]:
         return self._phase(phase, self._otel.attributes(fields))
@@ -166,6 +180,16 @@ class _OtelTrace:
         if failed:
             _mark_failed(self._root, self._otel.value(result))
         self._root.end()
+
+
+def _remote(origin: Origin) -> Context:
+    """The caller's span as a parent. One that the caller does not record is not recorded here either, as W3C asks."""
+    from opentelemetry.context import Context
+    from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
+
+    flags = TraceFlags(TraceFlags.SAMPLED if origin.sampled else TraceFlags.DEFAULT)
+    caller = SpanContext(int(origin.trace_id, 16), int(origin.span_id, 16), is_remote=True, trace_flags=flags)
+    return set_span_in_context(NonRecordingSpan(caller), Context())
 
 
 def _mark_failed(span: Span, why: str | int) -> None:

@@ -69,7 +69,7 @@ async def with_another_look(one: Rig, bot: Path, scratch: Path, event: dict[str,
     """The comparison that a bot with another parameter would get."""
     as_of = Millis(event["as_of"])
     found = await decide_again(
-        ("python3", "bars.py", "--replay", "--look", "3"), bot, scratch, Recorded(one.directory / "var" / FOLDER, as_of)
+        ("python3", "bars.py", "--replay", "--look", "3"), bot, scratch, Recorded(one.directory / "var" / FOLDER, Millis(0), as_of)
     )
     spans = tuple((Millis(begin), Millis(end)) for begin, end in event["spans"])
     started_at = Millis(event["run_started_at"])

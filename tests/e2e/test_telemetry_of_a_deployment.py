@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from controller.telemetry.instruments import INSTRUMENTS
 from tests.support.collectors import Collector, collecting
-from tests.support.eventful import breach, scrape, trade_live
+from tests.support.eventful import SPAN_ID, TRACE_ID, breach, scrape, trade_live
 from tests.support.rig import Rig, rig
 
 
@@ -71,6 +71,7 @@ async def test_orders_and_commands_are_traced_and_a_breach_is_reported(deploymen
     assert 'gatehouse_stage{gatehouse_stage="HALTED"} 1.0' in text
     assert await readiness(deployment) == (200, 503)
     check_declared(text, await scrape(deployment, "application/openmetrics-text; version=1.0.0"))
+    admitted = await deployment.entries("order-admitted")
     await deployment.stop()
     check_pushed(collector)
 
@@ -80,13 +81,18 @@ async def test_orders_and_commands_are_traced_and_a_breach_is_reported(deploymen
     assert {"FILLED", "denied"} <= outcomes
     filled = next(span for span in roots if any(a.value.string_value == "FILLED" for a in span.attributes))
     phases = {span.name for span in spans if span.parent_span_id == filled.span_id}
-    assert phases == {"order.admission", "order.journal", "order.send", "order.outcome"}
+    assert phases >= {"order.request", "order.admission", "order.journal", "order.send", "order.outcome"}
+    assert (filled.trace_id.hex(), filled.parent_span_id.hex()) == (TRACE_ID, SPAN_ID)
+    assert [entry["body"]["trace_id"] for entry in admitted] == [TRACE_ID]
+    assert {"gate", "reconciliation", "halt", "halt.latch", "halt.cancel", "drill", "drill.latch"} <= {span.name for span in spans}
     assert all(span.end_time_unix_nano > span.start_time_unix_nano for span in spans if span.name == "order.journal")
     commands = [span for span in spans if span.name == "command"]
     assert len(commands) >= 3
     assert {"command.verify", "command.apply"} <= {span.name for span in spans}
     events = collector.sentry_events()
     assert any("breached" in str(event) for event in events)
-    assert any("HALTED" in str(event) for event in events)
+    assert any("HALTED" in str(event) and event["environment"] == "HALTED" for event in events)
+    found = {(one["monitor_slug"], one["status"]) for one in collector.check_ins()}
+    assert found >= {("rig-heartbeat", "ok"), ("rig-heartbeat", "error"), ("rig-reconciliation", "ok"), ("rig-drill-halt", "ok")}
     for name in ("testnet", "live", "bot"):
         assert (deployment.directory / f"{name}.secret").read_text().encode() not in collector.everything

@@ -51,14 +51,21 @@ class Collector:
 
     def sentry_events(self) -> list[dict[str, Any]]:
         """Every event of every Sentry envelope."""
-        events = []
+        return self._sentry_items("event")
+
+    def check_ins(self) -> list[dict[str, Any]]:
+        """Every check-in of every Sentry envelope, in the order in which they came."""
+        return self._sentry_items("check_in")
+
+    def _sentry_items(self, kind: str) -> list[dict[str, Any]]:
+        found = []
         for path, body in self.posts:
             if path.endswith("/envelope/"):
                 lines = body.split(b"\n")
                 headers = [json.loads(line) for line in lines[1::2] if line]
                 items = lines[2::2]
-                events += [json.loads(item) for header, item in zip(headers, items, strict=False) if header.get("type") == "event"]
-        return events
+                found += [json.loads(item) for header, item in zip(headers, items, strict=False) if header.get("type") == kind]
+        return found
 
 
 @contextmanager

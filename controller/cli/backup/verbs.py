@@ -54,11 +54,13 @@ def create(
 
     It holds the journal with its archives, settings, policy, roster and evidence. A copy has its name only once it is whole.
     """
+    from controller.cli.backup.check_in import checked_in
     from controller.cli.backup.making import make_backup
     from controller.cli.backup.view import created_document, print_created
     from controller.cli.shared.output import print_json
 
-    made = make_backup(directory, to, with_secrets=with_secrets, keep=keep)
+    with checked_in(directory):
+        made = make_backup(directory, to, with_secrets=with_secrets, keep=keep)
     if output is Output.JSON:
         print_json(created_document(made))
     else:

@@ -115,9 +115,7 @@ async def decide_again(
     except TimeoutError:
         raise ReplayFailed(f"the replay took longer than {within_s:g} s") from None
     finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+        await _ended(process)
     if len(answer) > ANSWER_MOST:
         raise ReplayFailed(f"the replay printed more than {ANSWER_MOST:,} bytes")
     if process.returncode != 0:
@@ -158,6 +156,7 @@ async def _spoken(process: asyncio.subprocess.Process, market: Iterable[bytes]) 
             answer += more
         if len(answer) > ANSWER_MOST:
             process.kill()
+            await _drained(process.stdout)
         await process.wait()
         if writing.done() and (error := writing.exception()) is not None:
             raise ReplayFailed(f"the recording cannot be read: {error}")
@@ -166,6 +165,23 @@ async def _spoken(process: asyncio.subprocess.Process, market: Iterable[bytes]) 
         for task in (writing, complaining):
             task.cancel()
         await asyncio.gather(writing, complaining, return_exceptions=True)
+
+
+async def _ended(process: asyncio.subprocess.Process) -> None:
+    """Kill it, if it still runs, with all that it started."""
+    if process.returncode is None:
+        process.kill()
+    assert process.stdout is not None, "it was started with pipes"
+    assert process.stderr is not None
+    await _drained(process.stdout)
+    await _drained(process.stderr)
+    await process.wait()
+
+
+async def _drained(pipe: asyncio.StreamReader) -> None:
+    """A pipe closes only when it is read to its end."""
+    while await pipe.read(_PIECE):
+        pass
 
 
 async def _write(pipe: asyncio.StreamWriter, market: Iterator[bytes]) -> None:

@@ -114,14 +114,14 @@ class MarketRecording:
 
 
 class Recorded:
-    """What was recorded until ``until``. Iterate over it for the answers, oldest first; after that ``spans`` is known.
+    """What was recorded from ``since`` to ``until``. Iterate over it for the answers, oldest first; after that ``spans`` is known.
 
     ``open_until`` is the present time of a recording that goes on: its last file has no end.
     """
 
-    def __init__(self, folder: Path, until: Millis, open_until: Millis | None = None) -> None:
+    def __init__(self, folder: Path, since: Millis, until: Millis, open_until: Millis | None = None) -> None:
         self._folder = folder
-        self._until = until
+        self._since, self._until = since, until
         self._open_until = open_until
         self.spans: tuple[Span, ...] = ()
 
@@ -129,14 +129,16 @@ class Recorded:
         """Lines, each with its line break."""
         spans: list[Span] = []
         files = _files(self._folder)
-        for path in files:
+        # A file is named by the time at which it begins.
+        ended = sum(1 for following in files[1:] if int(following.stem) <= self._since)
+        for path in files[ended:]:
             begin, end = None, None
             for line in _lines(path):
                 kind, at = _stamp(line)
                 if kind == b"from":
                     begin = at
                 end = at
-                if kind == b"at" and at <= self._until:
+                if kind == b"at" and self._since <= at <= self._until:
                     yield line
             if begin is not None and end is not None:
                 still = self._open_until is not None and path == files[-1]

@@ -30,6 +30,9 @@ from policies.schema import Policy
 EVERY_S = 21_600.0
 """How often the bot decides again while nobody asks: what goes wrong is seen before the run is over."""
 
+WARM_UP_MS = 86_400_000
+"""How much of the recording before the run the bot reads first, so that it knows at the start what it knew then."""
+
 YOUNG_MS = 900_000
 """A replay that is younger than this serves a proposal."""
 
@@ -102,12 +105,12 @@ class Replaying:
             return None
         report = partial(SignalsReplayed, tally.series.started_at, state.seq, state.at, release.digest, state.policy_digest)
         try:
-            found, recorded, digest = await self._twice(release.artifact, state.at)
+            found, recorded, digest = await self._twice(release.artifact, tally.started_at, state.at)
         except (ReplayFailed, GatehouseError, OSError) as error:
             return report(error=str(error) or type(error).__name__)
         return report(recording=digest, spans=recorded.spans, decisions=found)
 
-    async def _twice(self, artifact: str, until: Millis) -> tuple[tuple[Decision, ...], Recorded, str]:
+    async def _twice(self, artifact: str, started_at: Millis, until: Millis) -> tuple[tuple[Decision, ...], Recorded, str]:
         offer = self._offer
         if not offer.command or offer.copy is None:
             raise ReplayFailed(
@@ -118,7 +121,7 @@ class Replaying:
             scratch.mkdir()
             if await asyncio.to_thread(offer.copy, bot) != artifact:
                 raise ReplayFailed("what is at `release.path` is not the release in force")
-            recorded = Recorded(self._recording.folder, until, self._now())
+            recorded = Recorded(self._recording.folder, Millis(started_at - WARM_UP_MS), until, self._now())
             hashed = hashlib.sha256()
             found = await decide_again(offer.command, bot, scratch, _noting(recorded, hashed.update), reads=offer.reads)
             again = await decide_again(offer.command, bot, scratch, recorded, reads=offer.reads)
