@@ -8,7 +8,7 @@ TESTS  ?= tests
 # Most of the slow tests wait for real processes, so a few more workers than cores pay off.
 WORKERS ?= 4
 
-.PHONY: run test proofs soak ordinary bots campaign fuzz mutate lint types imports check fix docs model proto bench power bare lock audit tools clean help
+.PHONY: deb wheel first-hour run test proofs soak ordinary bots campaign fuzz mutate lint types imports check fix docs model proto bench power bare lock audit release tools clean help
 
 help:
 	@echo "make run    set everything up and run the demo (ARGS=--exit ends it by itself)"
@@ -26,9 +26,13 @@ help:
 	@echo "make model  search the model of two controllers to its last state (ops/model)"
 	@echo "make bench  measure it, as ratios taken in one run (ARGS='--rounds 3 --json FILE')"
 	@echo "make power  let bots of known worth through the gate \`validation\`, and count whom it promotes (ARGS='--runs 40 --table-runs 0')"
+	@echo "make deb    build the Debian package into dist (ARGS='--debian 12 --debian 13' for both)"
+	@echo "make wheel  build the wheel into dist (ARGS=--house for all that it needs, to install without a network)"
+	@echo "make first-hour run ops/docs/first-hour.md in a fresh Debian that is booted (as root; some minutes)"
 	@echo "make bare   run it and test it on an empty Debian 12 (as root)"
 	@echo "make proto  regenerate the protobuf code from the .proto files"
 	@echo "make lock   refresh requirements.lock, without anything younger than a week"
+	@echo "make release build wheel and sdist twice to equal bytes, with SBOM, changelog and signed sums (ARGS='--key FILE'; else a test key)"
 	@echo "make audit  look for known faults: vulnerabilities, licences, young releases, secrets in the history (ADVISORIES=DIR, ARGS='--only secrets')"
 	@echo "make clean  remove what the other targets made"
 
@@ -48,7 +52,7 @@ run: $(READY)
 	@$(BIN)/gatehouse demo $(ARGS)
 
 # What tests drive and pip cannot bring: "command:packages". Without root nothing is installed, and those tests say why they skip.
-TOOLS := chromium:chromium spin:spin gcc:gcc,libc6-dev softhsm2-util:softhsm2 ssh-keygen:openssh-client strace:strace git:git unshare:util-linux ip:iproute2
+TOOLS := chromium:chromium spin:spin gcc:gcc,libc6-dev softhsm2-util:softhsm2 ssh-keygen:openssh-client strace:strace git:git unshare:util-linux ip:iproute2 systemd-analyze:systemd
 
 tools:
 	@wanted=""; for tool in $(TOOLS); do command -v "$${tool%%:*}" >/dev/null 2>&1 || wanted="$$wanted,$${tool#*:}"; done; \
@@ -65,6 +69,7 @@ test: $(READY) tools
 	@$(PYTEST) -m "not proofs and not soak" $(TESTS)
 
 proofs: $(READY) tools
+	@$(MAKE) --no-print-directory tools TOOLS=promtool:prometheus
 	@PYTHONASYNCIODEBUG=1 $(PYTEST) --timeout=1200 -m "(proofs or (counted and not short)) and not soak" $(TESTS)
 
 # One after the other, because each loads the machine by itself.
@@ -119,6 +124,15 @@ bench: $(READY)
 power: $(READY)
 	@$(BIN)/python ops/spent.py "make $@" $(BIN)/python -m ops.power $(ARGS)
 
+deb: $(READY)
+	@$(BIN)/python -m ops.deb $(ARGS)
+
+wheel: $(READY)
+	@$(BIN)/python -m ops.deb.wheel $(ARGS)
+
+first-hour: $(READY)
+	@$(BIN)/python ops/spent.py "make $@" $(BIN)/python -m tests.support.first_hour.run $(ARGS)
+
 bare:
 	@WORKERS=$(WORKERS) bash ops/bare.sh
 
@@ -131,6 +145,9 @@ $(AUDIT)/.ready: ops/audit/requirements.lock
 
 audit: $(READY) $(AUDIT)/.ready
 	@$(BIN)/python -m ops.audit $(ARGS)
+
+release: $(READY) $(AUDIT)/.ready
+	@$(BIN)/python -m ops.release $(ARGS)
 
 # Nothing younger than a week is taken into a lock (ops/audit/README.md).
 COMPILE = $(AUDIT)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \

@@ -69,7 +69,8 @@ def statistics(run: Run, found: Iterable[Statistic], at: Millis, error: str) -> 
     """The statistics of the run, computed from what was known ``at``. With ``error`` their computation failed."""
     if error:
         return tuple(run.metric(name, None, 0, at=at, error=error) for name in sorted(STATISTICS))
-    by_name = {one.name: one for one in found}
+    # An older journal has figures among them that are no statistics any more.
+    by_name = {one.name: one for one in found if one.name in STATISTICS}
     metrics = {name: run.metric(name, one.value, one.samples, at=at, detail=one.detail) for name, one in by_name.items()}
     excess = _drawdown_excess(run.tally, by_name)
     if excess is not None:

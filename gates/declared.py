@@ -33,11 +33,15 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """What the policy declares before a run: verdicts that may be asked for, variants tried (this one included), and the claim."""
+    """What the policy declares before a run: verdicts that may be asked for, variants tried (this one included), and the claim.
+
+    ``ack_ms``: median and 99th percentile of the time from a decision to the venue's answer, as its latency model has them.
+    """
 
     looks: int = 1
     variants: int = 1
     claim: Claim | None = None
+    ack_ms: tuple[int | None, int | None] = (None, None)
 
     def __post_init__(self) -> None:
         """Refuse fewer than one look or variant."""
@@ -58,14 +62,6 @@ class Declared:
     def confidence_text(self) -> str:
         """The confidence of the bounds, for texts: ``95 %``."""
         return f"{100 * (1 - self.error):.4g} %"
-
-
-@dataclass(frozen=True, slots=True)
-class Parity:
-    """A replay of the recorded market to the bot: how many orders it decided in the run, and how many of them again the same."""
-
-    decisions: int
-    identical: int
 
 
 @dataclass(frozen=True, slots=True)

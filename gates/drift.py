@@ -1,6 +1,6 @@
 """Whether a bot behaves as its owner claims: how often it trades, how long it holds, how much it turns over.
 
-Also whether it decides the same when the recorded market is replayed to it (execution-safety.md §4.3 C9 and C10).
+That is row C9 of execution-safety.md §4.3.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from scipy import stats
 
-from gates.declared import Claim, Declared, Measurement, Parity, less_is_better, missing, more_is_better
+from gates.declared import Claim, Declared, Measurement, less_is_better, missing, more_is_better
 from gates.series import Execution, RoundTrip, RunSeries
 from policies.numbers import WIDE
 from policies.rules import MetricName
@@ -49,10 +49,9 @@ def measure_behaviour(
     trips: tuple[RoundTrip, ...],
     declared: Declared,
     covered_ms: int,
-    replayed: Parity | None,
 ) -> tuple[Measurement, ...]:
     """The metrics of behaviour."""
-    return (_drift(series, orders, trips, declared.claimed, covered_ms), _holding_times(trips, declared.claimed), _parity(replayed))
+    return (_drift(series, orders, trips, declared.claimed, covered_ms), _holding_times(trips, declared.claimed))
 
 
 def _observed(
@@ -105,14 +104,3 @@ def _holding_times(trips: tuple[RoundTrip, ...], claim: Claim) -> Measurement:
     return more_is_better(
         name, same_distribution(before, after), n, f"{len(after)} holding times of the run against {len(before)}: {what}"
     )
-
-
-def _parity(replayed: Parity | None) -> Measurement:
-    name = MetricName.REPLAY_PARITY_RATIO
-    if replayed is None:
-        return missing(name, 0, "the recorded market was not replayed to the bot, or the bot does not offer it")
-    if replayed.decisions <= 0:
-        return missing(name, 0, "the bot decided nothing in the replay")
-    with localcontext(WIDE):
-        share = Decimal(replayed.identical) / replayed.decisions
-    return more_is_better(name, share, replayed.decisions, f"{replayed.identical} of {replayed.decisions} decisions are the same")

@@ -24,9 +24,10 @@ def declared(performance: Performance | None) -> Declared:
     """What the policy declares before a run; without a declaration it is one look at one variant, and no claim."""
     if performance is None:
         return Declared()
-    claim = performance.claim
+    claim, latency = performance.claim, performance.latency
+    ack_ms = (None, None) if latency is None else (latency.p50_ms, latency.p99_ms)
     if claim is None:
-        return Declared(performance.looks, performance.variants)
+        return Declared(performance.looks, performance.variants, ack_ms=ack_ms)
     return Declared(
         performance.looks,
         performance.variants,
@@ -38,4 +39,5 @@ def declared(performance: Performance | None) -> Declared:
             turnover_per_day=claim.turnover_per_day,
             holding_times_ms=claim.holding_times_ms,
         ),
+        ack_ms=ack_ms,
     )

@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from decimal import Decimal, localcontext
 
 from exchange.model import DataSource, Millis
-from gates import collecting
+from gates import collecting, integrity
 from gates.collecting import Collected, Ended, Trade, Watched
+from gates.integrity import Integrity
 from gates.metric import DETAIL_MOST, Attestation, Metric
+from gates.protection import Protection
 from gates.series import RunSeries
+from gates.signals import Signals
 from gates.statistics import ratio_down, ratio_up, upper_bound
 from gates.streams import Streams
 from policies.guards import drawdown_fraction
@@ -81,6 +84,9 @@ class Tally:
     longest_gap_why: str = ""
     longest_gap_at: Millis = Millis(0)
     streams: Streams = Streams()
+    protection: Protection = Protection()
+    integrity: Integrity = Integrity()
+    signals: Signals = Signals()
 
     @classmethod
     def begin(
@@ -181,6 +187,22 @@ class Tally:
         worst = max(self.source, source, key=_TRUST.index)
         return replace(self, source=worst, accelerated=self.accelerated or accelerated)
 
+    def with_protection(self, why: str, *, held: bool, interval_ms: int, at: Millis, count: int = 1) -> Tally:
+        """Record whether what is ``held`` was protected until ``at``, and ``why`` not. Call it before ``with_sample``.
+
+        As there, a sample speaks for ``interval_ms`` at most, and before that nobody looked.
+        """
+        if not held:
+            return replace(self, protection=self.protection.without_position())
+        elapsed, spanned = self._spans(interval_ms, at, count)
+        found = self.protection.after(why, at=at, unseen_ms=elapsed - spanned, seen_ms=spanned, count=count)
+        return replace(self, protection=found)
+
+    def _spans(self, interval_ms: int, at: Millis, count: int) -> tuple[int, int]:
+        """The time since the sample before, and the part of it that the one at ``at`` speaks for."""
+        elapsed = max(at - self.last_at, 0)
+        return elapsed, max(min(interval_ms, elapsed, SAMPLE_SPAN_MAX_MS * count), 0)
+
     def with_sample(
         self,
         equity_eur: Decimal | None,
@@ -205,8 +227,7 @@ class Tally:
         the first symbol. ``why`` says why this time is not covered.
         """
         equity = equity_eur if equity_eur is not None and equity_eur.is_finite() else None
-        elapsed = max(at - self.last_at, 0)
-        spanned = max(min(interval_ms, elapsed, SAMPLE_SPAN_MAX_MS * count), 0)
+        elapsed, spanned = self._spans(interval_ms, at, count)
         counts = covered and equity is not None
         gap = self.gap_ms + elapsed - spanned
         gap_why = self.gap_why or (UNSAMPLED if counts or elapsed - spanned > spanned else why)
@@ -288,11 +309,13 @@ def metrics(tally: Tally, environment: Environment, attestation: Attestation | N
         MetricName.SOFT_BREACHES: (tally.soft_breaches, tally.samples),
         MetricName.FORM_REJECTS: (tally.form_rejects, tally.orders),
         MetricName.CANCEL_TOO_LATE_RATIO: (ratio_up(tally.cancels_too_late, tally.cancels), tally.cancels),
+        MetricName.LONGEST_UNPROTECTED_MS: (tally.protection.longest_ms, tally.protection.samples),
+        MetricName.UNPROTECTED_MS: (tally.protection.unprotected_ms, tally.protection.samples),
         MetricName.STREAM_ROTATIONS: (tally.streams.rotations, len(tally.streams.runs)),
         MetricName.LISTEN_KEY_RENEWALS: (tally.streams.renewals, len(tally.streams.runs)),
         MetricName.LONGEST_ROTATION_GAP_MS: (tally.streams.rotation_gap_ms, sum(one.rotations for one in tally.streams.runs)),
     }
-    measured |= _costs(tally)
+    measured |= _costs(tally) | integrity.metrics(tally.integrity)
     return tuple(
         Metric(
             name=name,
@@ -304,11 +327,22 @@ def metrics(tally: Tally, environment: Environment, attestation: Attestation | N
             source=tally.source,
             accelerated=tally.accelerated,
             environment=environment,
-            detail="; ".join(tally.account_failures)[:DETAIL_MOST] if name is MetricName.ACCOUNT_CHECKS_FAILED else "",
+            detail=_detail(tally, name)[:DETAIL_MOST],
             attestation=attestation,
         )
         for name, (value, observations) in sorted(measured.items())
     )
+
+
+def _detail(tally: Tally, name: MetricName) -> str:
+    """What is behind a value, for people."""
+    match name:
+        case MetricName.ACCOUNT_CHECKS_FAILED:
+            return "; ".join(tally.account_failures)
+        case MetricName.LONGEST_UNPROTECTED_MS:
+            return tally.protection.detail
+        case _:
+            return integrity.detail(tally.integrity, name)
 
 
 def _costs(tally: Tally) -> dict[MetricName, tuple[Decimal | int | None, int]]:

@@ -7,17 +7,17 @@ rounded against the bot. The first call loads numpy, scipy and arch, which takes
 
 from __future__ import annotations
 
-from gates.declared import Claim, Declared, Measurement, Parity
+from gates.declared import Claim, Declared, Measurement
 from gates.series import RunSeries
 
-__all__ = ["Claim", "Declared", "Measurement", "Parity", "measure"]
+__all__ = ["Claim", "Declared", "Measurement", "measure"]
 
 
-def measure(series: RunSeries, declared: Declared, *, covered_ms: int, replayed: Parity | None = None) -> tuple[Measurement, ...]:
+def measure(series: RunSeries, declared: Declared, *, covered_ms: int) -> tuple[Measurement, ...]:
     """Every metric that follows from the series of a run, sorted by name.
 
     A figure that cannot be computed has no value, and its detail says what is missing. What is drawn at random comes from a
-    generator whose seed is the digest of the series. ``replayed`` is the result of a replay of the recorded market to the bot.
+    generator whose seed is the digest of the series.
     The time it takes grows linearly: some seconds for a run of 72 hours with a thousand orders.
     """
     from gates.drift import measure_behaviour
@@ -31,6 +31,6 @@ def measure(series: RunSeries, declared: Declared, *, covered_ms: int, replayed:
         *measure_equity(series, declared, covered_ms, seed),
         *measure_executions(orders, declared, seed),
         *measure_trips(series, trips, declared, seed),
-        *measure_behaviour(series, orders, trips, declared, covered_ms, replayed),
+        *measure_behaviour(series, orders, trips, declared, covered_ms),
     )
     return tuple(sorted(measured, key=lambda one: one.name))

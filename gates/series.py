@@ -29,7 +29,7 @@ class Column(Generic[_Item]):
     """An immutable sequence that grows at its end.
 
     Appending copies at most one chunk and the list of chunks. A full chunk is compressed text, so that a run with a million orders
-    takes tens of megabytes. The items are ``EquityPoint``, ``Execution`` or ``RoundTrip``.
+    takes tens of megabytes. The items are of a type that ``_READERS`` lists.
     """
 
     chunks: tuple[str, ...] = ()
@@ -112,6 +112,25 @@ class RoundTrip:
 
 
 @dataclass(frozen=True, slots=True)
+class Decision:
+    """The bot asked for an order ``at``: ``side`` is BUY or SELL. In a replay ``at`` is the time of the data it decided from."""
+
+    at: Millis
+    symbol: str
+    side: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeniedAgain:
+    """From ``since`` to ``at`` the bot asked for ``count`` orders that were denied like one before."""
+
+    since: Millis
+    at: Millis
+    symbol: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class RunSeries:
     """All of it, for one run of one stage. ``quote_per_eur`` is the policy's rate, which converts amounts in the quote asset."""
 
@@ -144,6 +163,8 @@ _READERS: Mapping[type, tuple[Callable[[Any], Any], ...]] = {
         str, Side, OrderType, Millis, Millis, Decimal, _MAYBE, Decimal, Decimal, Decimal, Decimal, _optional(int),
     ),
     RoundTrip: (str, Millis, Millis, Decimal, Decimal),
+    Decision: (Millis, str, str),
+    DeniedAgain: (Millis, Millis, str, int),
 }  # fmt: skip
 """How each field of an item is read from JSON, in the order of the fields."""
 

@@ -15,6 +15,7 @@ import numpy as np
 from exchange.model import Side
 from gates import resampling
 from gates.declared import Declared, Measurement, less_is_better, missing, more_is_better
+from gates.latency import measure_latency
 from gates.series import Execution
 from policies.numbers import WIDE
 from policies.rules import MetricName
@@ -80,7 +81,7 @@ def rank(values: list[int], share: float) -> int:
 
 def measure_executions(orders: tuple[Execution, ...], declared: Declared, seed: int) -> tuple[Measurement, ...]:
     """The metrics of the ended orders."""
-    return (*_shortfall(orders, declared, seed), _excess(orders, declared), *_answers(orders))
+    return (*_shortfall(orders, declared, seed), _excess(orders, declared), *_answers(orders, declared))
 
 
 def _shortfall(orders: tuple[Execution, ...], declared: Declared, seed: int) -> tuple[Measurement, ...]:
@@ -128,13 +129,14 @@ def _excess(orders: tuple[Execution, ...], declared: Declared) -> Measurement:
     )
 
 
-def _answers(orders: tuple[Execution, ...]) -> tuple[Measurement, ...]:
+def _answers(orders: tuple[Execution, ...], declared: Declared) -> tuple[Measurement, ...]:
     waits = [order.acked_after_ms for order in orders if order.acked_after_ms is not None]
     names = ((MetricName.ACK_P50_MS, 0.5), (MetricName.ACK_P99_MS, 0.99))
+    bounds = measure_latency(waits, declared)
     if not waits:
-        return tuple(missing(name, 0, "no order of this run was answered") for name, _ in names)
+        return (*(missing(name, 0, "no order of this run was answered") for name, _ in names), *bounds)
     of = f"of {len(waits)} orders, the slowest took {max(waits)} ms"
-    return tuple(less_is_better(name, Decimal(rank(waits, share)), len(waits), of) for name, share in names)
+    return (*(less_is_better(name, Decimal(rank(waits, share)), len(waits), of) for name, share in names), *bounds)
 
 
 def _sign(order: Execution) -> int:

@@ -14,6 +14,7 @@ from functools import partial
 
 from policies.drills import DRILLS, GREEN_FOR_MS
 from policies.numbers import WIDE, text
+from policies.required import REPLAY_RULES, VALIDATION_RULES, RequiredRule, required
 from policies.rules import GateName, MetricName, Op
 from policies.schema import FIRST_STEP_MAX_EUR, GateRule, Policy
 from policies.stage import WITHOUT_REAL_MONEY, Environment, Stage
@@ -42,16 +43,6 @@ class Floor:
     bound: Decimal
     why: str
     read: Callable[[Policy], Decimal | int]
-
-
-@dataclass(frozen=True, slots=True)
-class RequiredRule:
-    """A rule that ``gate`` must have in every production policy, at least as strict as ``metric op bound``."""
-
-    gate: GateName
-    metric: MetricName
-    op: Op
-    bound: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,24 +269,20 @@ FLOORS: tuple[Floor, ...] = (
 """All numeric floors."""
 
 
-def _required(gate: GateName, *rules: tuple[MetricName, Op, str]) -> tuple[RequiredRule, ...]:
-    return tuple(RequiredRule(gate, metric, op, Decimal(bound)) for metric, op, bound in rules)
-
-
 _NO_OPEN_ISSUES = (
     (MetricName.RECONCILIATION_BREAKS, Op.AT_MOST, "0"),
     (MetricName.UNKNOWN_ORDERS, Op.AT_MOST, "0"),
 )
 
 REQUIRED_RULES: tuple[RequiredRule, ...] = (
-    *_required(
+    *required(
         GateName.TESTNET_READY,
         *_NO_OPEN_ISSUES,
         (MetricName.ORDERS, Op.AT_LEAST, "10"),
         (MetricName.REJECT_RATIO, Op.AT_MOST, "0.05"),
         (MetricName.COVERAGE_RATIO, Op.AT_LEAST, "0.95"),
     ),
-    *_required(
+    *required(
         GateName.VALIDATION,
         *_NO_OPEN_ISSUES,
         (MetricName.COVERED_MS, Op.AT_LEAST, str(VALIDATION_COVERED_MS)),
@@ -310,7 +297,7 @@ REQUIRED_RULES: tuple[RequiredRule, ...] = (
         (MetricName.DRAWDOWN_FRACTION, Op.AT_MOST, "0.05"),
         (MetricName.NET_PNL_EUR, Op.AT_LEAST, "-0.1"),
     ),
-    *_required(
+    *required(
         GateName.LIVE_READY,
         *_NO_OPEN_ISSUES,
         (MetricName.COVERED_MS, Op.AT_LEAST, "600000"),
@@ -318,7 +305,7 @@ REQUIRED_RULES: tuple[RequiredRule, ...] = (
         (MetricName.DRAWDOWN_FRACTION, Op.AT_MOST, "0.05"),
         (MetricName.ACCOUNT_CHECKS_FAILED, Op.AT_MOST, "0"),
     ),
-    *_required(
+    *required(
         GateName.RAMP_STEP,
         *_NO_OPEN_ISSUES,
         (MetricName.COVERED_MS, Op.AT_LEAST, str(VALIDATION_COVERED_MS)),
@@ -329,24 +316,24 @@ REQUIRED_RULES: tuple[RequiredRule, ...] = (
         (MetricName.DRAWDOWN_FRACTION, Op.AT_MOST, "0.1"),
         (MetricName.NET_PNL_EUR, Op.AT_LEAST, "-1"),
     ),
-    *_required(GateName.RESUME, *_NO_OPEN_ISSUES, (MetricName.COVERED_MS, Op.AT_LEAST, "60000")),
+    *required(GateName.RESUME, *_NO_OPEN_ISSUES, (MetricName.COVERED_MS, Op.AT_LEAST, "60000")),
 )
 """Every gate rule that a production policy must have."""
 
-DRILL_RULES: tuple[RequiredRule, ...] = _required(
+DRILL_RULES: tuple[RequiredRule, ...] = required(
     GateName.LIVE_READY,
     *((spec.metric, Op.AT_MOST, str(GREEN_FOR_MS)) for spec in DRILLS.values() if spec.metric is not None),
 )
 """The rules about drills. A production policy in an older journal may lack them; one that comes into force must have them."""
 
 LIVE_RULES: tuple[RequiredRule, ...] = (
-    *_required(
+    *required(
         GateName.LIVE_READY,
         (MetricName.ORDER_TESTS, Op.AT_LEAST, "30"),
         (MetricName.ORDER_TEST_PARITY_RATIO, Op.AT_LEAST, "0.999"),
         (MetricName.ORDER_TEST_PARITY_LOWER, Op.AT_LEAST, "0.9"),
     ),
-    *_required(
+    *required(
         GateName.RAMP_STEP,
         (MetricName.SOFT_BREACHES, Op.AT_MOST, "0"),
         (MetricName.SHADOW_ORDERS, Op.AT_LEAST, "30"),
@@ -361,45 +348,6 @@ LIVE_RULES: tuple[RequiredRule, ...] = (
 """The rules about the real venue (ADR 64): parity before real money, and before more of it a bias that is proven to be small. The
 whole interval has to be inside these bounds, which are wider than the bands that revoke, so that some 60 orders can prove it. As
 ``DRILL_RULES``, older journals may lack them."""
-VALIDATION_RULES: tuple[RequiredRule, ...] = _required(
-    GateName.VALIDATION,
-    # A: integrity.
-    (MetricName.ROUND_TRIPS, Op.AT_LEAST, "30"),
-    (MetricName.MIDNIGHTS, Op.AT_LEAST, "3"),
-    (MetricName.DRILLS_IN_RUN, Op.AT_LEAST, "7"),
-    (MetricName.STREAM_ROTATIONS, Op.AT_LEAST, "3"),
-    (MetricName.LISTEN_KEY_RENEWALS, Op.AT_LEAST, "72"),
-    (MetricName.LONGEST_ROTATION_GAP_MS, Op.AT_MOST, "30000"),
-    (MetricName.ORDER_TEST_PARITY_RATIO, Op.AT_LEAST, "0.999"),
-    (MetricName.ORDER_TEST_PARITY_LOWER, Op.AT_LEAST, "0.95"),
-    # B: execution. A taker of the reference venue pays 5 bps of fees and half a spread; §4.3 allows 2, 5 and 10 bps beyond that.
-    (MetricName.SHORTFALL_MEDIAN_BPS, Op.AT_MOST, "8"),
-    (MetricName.SHORTFALL_UPPER_BPS, Op.AT_MOST, "11"),
-    (MetricName.SHORTFALL_P95_BPS, Op.AT_MOST, "16"),
-    (MetricName.FILL_RATIO_EXCESS, Op.AT_LEAST, "-0.15"),
-    (MetricName.FILL_RATIO_EXCESS, Op.AT_MOST, "0.15"),
-    (MetricName.FORM_REJECTS, Op.AT_MOST, "0"),
-    (MetricName.ACK_P50_MS, Op.AT_MOST, "300"),
-    (MetricName.ACK_P99_MS, Op.AT_MOST, "1500"),
-    # C: performance, as a veto: it proves no profit, it refuses what is worse than claimed.
-    (MetricName.STRESSED_PNL_EUR, Op.AT_LEAST, "0"),
-    (MetricName.STRESSED_RETURN_LOWER, Op.AT_LEAST, "-0.01"),
-    (MetricName.CLAIM_Z, Op.AT_LEAST, "-1.64"),
-    (MetricName.PSR, Op.AT_LEAST, "0.5"),
-    (MetricName.DRAWDOWN_EXCESS, Op.AT_MOST, "0"),
-    (MetricName.PROFIT_FACTOR, Op.AT_LEAST, "1.1"),
-    (MetricName.EXPECTANCY_EUR, Op.AT_LEAST, "0"),
-    (MetricName.HIT_RATE_EXCESS, Op.AT_LEAST, "-0.05"),
-    (MetricName.BEST_TRADE_SHARE, Op.AT_MOST, "0.5"),
-    (MetricName.BEST_BLOCK_SHARE, Op.AT_MOST, "0.7"),
-    (MetricName.BEHAVIOUR_DRIFT, Op.AT_MOST, "2"),
-    (MetricName.BEHAVIOUR_KS_P, Op.AT_LEAST, "0.01"),
-)
-"""What a validation proves of the execution and does not find of the performance (execution-safety.md §4.3).
-
-As with ``DRILL_RULES``, a production policy in an older journal may lack them.
-"""
-
 _SAME_SENSE = {Op.AT_MOST: {Op.AT_MOST, Op.BELOW, Op.EQUAL}, Op.AT_LEAST: {Op.AT_LEAST, Op.ABOVE, Op.EQUAL}}
 
 
@@ -418,15 +366,22 @@ def violations(policy: Policy, *, journalled: bool = False) -> tuple[Violation, 
     ]
     absent = [
         Violation(
-            f"gates.{required.gate}",
-            f"without a rule that strict on {required.metric}",
-            f"{required.metric} {required.op} {text(required.bound)}",
+            f"gates.{one.gate}",
+            f"without a rule that strict on {one.metric}",
+            f"{one.metric} {one.op} {text(one.bound)}",
             "production evidence must prove it",
         )
-        for required in (*REQUIRED_RULES, *(() if journalled else (*DRILL_RULES, *VALIDATION_RULES, *LIVE_RULES)))
-        if not any(rule.above_eur is None and _as_strict(rule, required) for rule in policy.gates.of(required.gate))
+        for one in (*REQUIRED_RULES, *(() if journalled else _newer_rules(policy)))
+        if not any(rule.above_eur is None and _as_strict(rule, one) for rule in policy.gates.of(one.gate))
     ]
     return (*loose, *_undeclared(policy, journalled=journalled), *absent, *_unrecorded(policy, journalled=journalled))
+
+
+def _newer_rules(policy: Policy) -> tuple[RequiredRule, ...]:
+    """The rules that a policy in an older journal may lack."""
+    replay = None if policy.performance is None else policy.performance.replay
+    offered = replay is not None and replay.offered
+    return (*DRILL_RULES, *VALIDATION_RULES, *LIVE_RULES, *(REPLAY_RULES if offered else ()))
 
 
 def _unrecorded(policy: Policy, *, journalled: bool) -> tuple[Violation, ...]:
@@ -453,6 +408,12 @@ def _undeclared(policy: Policy, *, journalled: bool) -> tuple[Violation, ...]:
     if claim is None or claim.annual_sharpe is None or claim.fill_ratio is None or not behaviour:
         needed = "an annual_sharpe, a fill_ratio, and trades_per_day, holding_ms or turnover_per_day"
         return (Violation("performance.claim", "incomplete", needed, "a run is compared with what was claimed before it"),)
+    if policy.performance.latency is None:
+        why = "a run is compared with the latency that its venue is said to have"
+        return (Violation("performance.latency", "absent", "declared: p50_ms and p99_ms", why),)
+    if policy.performance.replay is None:
+        why = "a bot without a replay of its signals must not pass for one that has shown it"
+        return (Violation("performance.replay", "absent", "declared: offered = true with tolerance_ms, or offered = false", why),)
     return ()
 
 

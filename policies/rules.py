@@ -55,6 +55,17 @@ class MetricName(StrEnum):
     MIDNIGHTS = "midnights"
     DRILLS_IN_RUN = "drills_in_run"
     SOFT_BREACHES = "soft_breaches"
+    LONGEST_UNPROTECTED_MS = "longest_unprotected_ms"
+    UNPROTECTED_MS = "unprotected_ms"
+    BOOK_CROSSED_RATIO = "book_crossed_ratio"
+    BOOK_CROSSINGS = "book_crossings"
+    BOOK_RESYNCS = "book_resyncs"
+    LONGEST_RESYNC_MS = "longest_resync_ms"
+    BOOK_DIVERGENCES = "book_divergences"
+    BOOK_DIVERGENCE_MAX_BPS = "book_divergence_max_bps"
+    RATE_LIMITED = "rate_limited"
+    ADDRESS_BANS = "address_bans"
+    RATE_LIMIT_USE_RATIO = "rate_limit_use_ratio"
     STREAM_ROTATIONS = "stream_rotations"
     LISTEN_KEY_RENEWALS = "listen_key_renewals"
     LONGEST_ROTATION_GAP_MS = "longest_rotation_gap_ms"
@@ -71,6 +82,12 @@ class MetricName(StrEnum):
     FORM_REJECTS = "form_rejects"
     ACK_P50_MS = "ack_p50_ms"
     ACK_P99_MS = "ack_p99_ms"
+    ACK_P50_RATIO = "ack_p50_ratio"
+    ACK_P99_RATIO = "ack_p99_ratio"
+    ACK_P50_RATIO_LOW = "ack_p50_ratio_low"
+    ACK_P50_RATIO_HIGH = "ack_p50_ratio_high"
+    ACK_P99_RATIO_LOW = "ack_p99_ratio_low"
+    ACK_P99_RATIO_HIGH = "ack_p99_ratio_high"
     CANCEL_TOO_LATE_RATIO = "cancel_too_late_ratio"
     STRESSED_PNL_EUR = "stressed_pnl_eur"
     STRESSED_RETURN_LOWER = "stressed_return_lower"
@@ -90,6 +107,8 @@ class MetricName(StrEnum):
     BEHAVIOUR_DRIFT = "behaviour_drift"
     BEHAVIOUR_KS_P = "behaviour_ks_p"
     REPLAY_PARITY_RATIO = "replay_parity_ratio"
+    REPLAY_PARITY_LOWER = "replay_parity_lower"
+    REPLAY_COVERAGE_RATIO = "replay_coverage_ratio"
     LOOKS_USED = "looks_used"
     VARIANTS_TRIED = "variants_tried"
     HOLDING_EXCESS_EUR = "holding_excess_eur"
@@ -188,18 +207,26 @@ STATISTICS = frozenset({
     MetricName.STRESSED_RETURN_LOWER, MetricName.RETURN_LOWER, MetricName.PSR, MetricName.DSR, MetricName.MIN_TRL_DAYS,
     MetricName.DAYS_MISSING, MetricName.CLAIM_Z, MetricName.DRAWDOWN_P95, MetricName.DRAWDOWN_EXCESS, MetricName.PROFIT_FACTOR,
     MetricName.EXPECTANCY_EUR, MetricName.HIT_RATE_EXCESS, MetricName.BEST_TRADE_SHARE, MetricName.BEST_BLOCK_SHARE,
-    MetricName.BEHAVIOUR_DRIFT, MetricName.BEHAVIOUR_KS_P, MetricName.REPLAY_PARITY_RATIO, MetricName.HOLDING_EXCESS_EUR,
+    MetricName.BEHAVIOUR_DRIFT, MetricName.BEHAVIOUR_KS_P, MetricName.HOLDING_EXCESS_EUR,
+    MetricName.ACK_P50_RATIO, MetricName.ACK_P99_RATIO,
+    MetricName.ACK_P50_RATIO_LOW, MetricName.ACK_P50_RATIO_HIGH, MetricName.ACK_P99_RATIO_LOW, MetricName.ACK_P99_RATIO_HIGH,
 })  # fmt: skip
 """The metrics that are computed from the series of a run."""
+
+REPLAYED = frozenset({MetricName.REPLAY_PARITY_RATIO, MetricName.REPLAY_PARITY_LOWER, MetricName.REPLAY_COVERAGE_RATIO})
+"""The metrics of a replay of the recorded market to the bot. They are computed now and then too, so they age as statistics do."""
 
 _MORE = frozenset({
     MetricName.COVERAGE_RATIO, MetricName.NET_PNL_EUR, MetricName.ORDER_TEST_PARITY_RATIO, MetricName.ORDER_TEST_PARITY_LOWER,
     MetricName.FILL_RATIO, MetricName.STRESSED_PNL_EUR, MetricName.STRESSED_RETURN_LOWER, MetricName.RETURN_LOWER, MetricName.PSR,
     MetricName.DSR, MetricName.CLAIM_Z, MetricName.PROFIT_FACTOR, MetricName.EXPECTANCY_EUR, MetricName.HIT_RATE_EXCESS,
-    MetricName.BEHAVIOUR_KS_P, MetricName.REPLAY_PARITY_RATIO, MetricName.HOLDING_EXCESS_EUR, MetricName.REALISED_PNL_EUR,
+    MetricName.BEHAVIOUR_KS_P, MetricName.HOLDING_EXCESS_EUR, MetricName.REALISED_PNL_EUR,
+    MetricName.REPLAY_PARITY_RATIO, MetricName.REPLAY_PARITY_LOWER, MetricName.REPLAY_COVERAGE_RATIO,
 })  # fmt: skip
 
 _NEITHER = frozenset({
+    MetricName.ACK_P50_RATIO, MetricName.ACK_P99_RATIO,
+    MetricName.ACK_P50_RATIO_LOW, MetricName.ACK_P50_RATIO_HIGH, MetricName.ACK_P99_RATIO_LOW, MetricName.ACK_P99_RATIO_HIGH,
     MetricName.FILL_RATIO_EXCESS, MetricName.LOOKS_USED, MetricName.VARIANTS_TRIED, MetricName.SHADOW_FILL_BIAS,
     MetricName.SHADOW_FILL_BIAS_LOW, MetricName.SHADOW_FILL_BIAS_HIGH, MetricName.SHADOW_PRICE_BIAS_BPS,
     MetricName.SHADOW_PRICE_BIAS_BPS_LOW, MetricName.SHADOW_PRICE_BIAS_BPS_HIGH, MetricName.SHADOW_LATENCY_BIAS_MS,
@@ -209,7 +236,7 @@ _NEITHER = frozenset({
 
 def kind_of(name: MetricName) -> Kind:
     """How a metric comes about."""
-    if name in STATISTICS:
+    if name in STATISTICS or name in REPLAYED:
         return Kind.STATISTIC
     return Kind.COUNTER if METRICS[name].accumulates else Kind.GAUGE
 
@@ -223,6 +250,16 @@ def direction_of(name: MetricName) -> Direction:
 
 def _drill_age(name: str) -> MetricSpec:
     return MetricSpec(Unit.MILLISECONDS, f"time since `gatehouse drill {name}` last passed, if nothing else happened to it since")
+
+
+def _of_declared(end: str, name: str, what: str) -> MetricSpec:
+    meaning = f"{end} confidence bound of the {what} of the time to the venue's answer, divided by `performance.latency.{name}_ms`"
+    return MetricSpec(Unit.NUMBER, meaning)
+
+
+def _as_declared(name: str, what: str) -> MetricSpec:
+    meaning = f"{what} of the time to the venue's answer, divided by `performance.latency.{name}_ms`, unless chance may explain it"
+    return MetricSpec(Unit.NUMBER, meaning)
 
 
 METRICS: Mapping[MetricName, MetricSpec] = MappingProxyType(
@@ -273,6 +310,31 @@ METRICS: Mapping[MetricName, MetricSpec] = MappingProxyType(
         MetricName.MIDNIGHTS: MetricSpec(Unit.COUNT, "UTC midnights that were covered", accumulates=True),
         MetricName.DRILLS_IN_RUN: MetricSpec(Unit.COUNT, "kinds of drills that passed during the run", accumulates=True),
         MetricName.SOFT_BREACHES: MetricSpec(Unit.COUNT, "breaches of a guard at CANCEL_ALL during the run"),
+        MetricName.LONGEST_UNPROTECTED_MS: MetricSpec(
+            Unit.MILLISECONDS, "the longest time in a row that a position was open and nothing could have stopped its loss"
+        ),
+        MetricName.UNPROTECTED_MS: MetricSpec(
+            Unit.MILLISECONDS, "all time that a position was open and nothing could have stopped its loss"
+        ),
+        MetricName.BOOK_CROSSED_RATIO: MetricSpec(
+            Unit.RATIO, "time in which the best bid was not below the best ask, of all time in which the book was in step"
+        ),
+        MetricName.BOOK_CROSSINGS: MetricSpec(Unit.COUNT, "times that the book became crossed"),
+        MetricName.BOOK_RESYNCS: MetricSpec(Unit.COUNT, "changes of the book that were missing, so that it had to begin anew"),
+        MetricName.LONGEST_RESYNC_MS: MetricSpec(
+            Unit.MILLISECONDS, "the longest time from a missing change until the book was in step again"
+        ),
+        MetricName.BOOK_DIVERGENCES: MetricSpec(
+            Unit.COUNT, "times that the mid price of the stream and that of REST were more than 20 bps apart for more than 5 s"
+        ),
+        MetricName.BOOK_DIVERGENCE_MAX_BPS: MetricSpec(
+            Unit.BPS, "the largest distance of the mid price of REST from those of the stream before and after it was asked"
+        ),
+        MetricName.RATE_LIMITED: MetricSpec(Unit.COUNT, "answers 429 of the venue, drills left out"),
+        MetricName.ADDRESS_BANS: MetricSpec(Unit.COUNT, "answers 418 and 403 of the venue, drills left out"),
+        MetricName.RATE_LIMIT_USE_RATIO: MetricSpec(
+            Unit.RATIO, "the largest part of one of the venue's limits that the requests of any 10 s used"
+        ),
         MetricName.STREAM_ROTATIONS: MetricSpec(
             Unit.COUNT, "replacements of a connection before its 24 hours that every stream of the venue survived", accumulates=True
         ),
@@ -312,6 +374,12 @@ METRICS: Mapping[MetricName, MetricSpec] = MappingProxyType(
         ),
         MetricName.ACK_P50_MS: MetricSpec(Unit.MILLISECONDS, "median time from the decision to the venue's answer"),
         MetricName.ACK_P99_MS: MetricSpec(Unit.MILLISECONDS, "99th percentile of the time from the decision to the venue's answer"),
+        MetricName.ACK_P50_RATIO: _as_declared("p50", "median"),
+        MetricName.ACK_P99_RATIO: _as_declared("p99", "99th percentile"),
+        MetricName.ACK_P50_RATIO_LOW: _of_declared("lower", "p50", "median"),
+        MetricName.ACK_P50_RATIO_HIGH: _of_declared("upper", "p50", "median"),
+        MetricName.ACK_P99_RATIO_LOW: _of_declared("lower", "p99", "99th percentile"),
+        MetricName.ACK_P99_RATIO_HIGH: _of_declared("upper", "p99", "99th percentile"),
         MetricName.CANCEL_TOO_LATE_RATIO: MetricSpec(
             Unit.RATIO,
             "cancelled orders that filled completely before the cancellation arrived, of all that were asked to be cancelled",
@@ -354,7 +422,13 @@ METRICS: Mapping[MetricName, MetricSpec] = MappingProxyType(
             Unit.RATIO, "p-value of the Kolmogorov-Smirnov test of the holding times against the claim"
         ),
         MetricName.REPLAY_PARITY_RATIO: MetricSpec(
-            Unit.RATIO, "orders that the bot decides again when the recorded market is replayed to it, of all orders"
+            Unit.RATIO, "decisions that the run and a replay of the recorded market to the bot share, of all that one of them has"
+        ),
+        MetricName.REPLAY_PARITY_LOWER: MetricSpec(
+            Unit.RATIO, "lower 95 % confidence bound of `replay_parity_ratio` (Clopper-Pearson)"
+        ),
+        MetricName.REPLAY_COVERAGE_RATIO: MetricSpec(
+            Unit.RATIO, "decisions of the run that were made while the market was recorded, of all until the replay"
         ),
         MetricName.LOOKS_USED: MetricSpec(Unit.COUNT, "verdicts of the gate `validation` that were asked for in this run"),
         MetricName.VARIANTS_TRIED: MetricSpec(Unit.COUNT, "releases that began a validation, this one included"),

@@ -409,6 +409,36 @@ class Claim(_Section):
     holding_times_ms: Annotated[tuple[DurationMs, ...], Field(max_length=1_000)] = ()
 
 
+class Latency(_Section):
+    """How fast the venue answers an order, from the decision on: the latency model that a validation is compared with."""
+
+    p50_ms: DurationMs
+    p99_ms: DurationMs
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.p99_ms < self.p50_ms:
+            raise ValueError(f"p99_ms is {self.p99_ms}, below p50_ms, which is {self.p50_ms}")
+        return self
+
+
+class Replay(_Section):
+    """Whether the bot offers a replay of its signals: the recorded market in, its decisions out (ADR 67).
+
+    ``tolerance_ms``: an order of the run comes at most so long after the market data that it was decided from. One that comes later
+    than 10 s may have another cause, in a rehearsal too.
+    """
+
+    offered: bool
+    tolerance_ms: Annotated[int, Field(ge=1, le=10_000)] | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.offered is (self.tolerance_ms is None):
+            raise ValueError("tolerance_ms belongs to a bot that offers a replay, and only to that one")
+        return self
+
+
 class Performance(_Section):
     """What is declared before a validation begins, so that nobody tries until chance passes the gate (ADR 60).
 
@@ -419,6 +449,8 @@ class Performance(_Section):
     looks: Annotated[int, Field(ge=1, le=100)]
     variants: Count
     claim: Claim | None = None
+    latency: Latency | None = None
+    replay: Replay | None = None
 
 
 class GateRule(_Section):

@@ -17,6 +17,7 @@ from exchange.errors import IntegrityError
 from exchange.model import Millis
 from gates.computed import Statistic
 from gates.series import RunSeries
+from policies.rules import STATISTICS
 from policies.schema import Performance
 
 Compute = Callable[[RunSeries, Performance | None, int], tuple[Statistic, ...]]
@@ -92,7 +93,7 @@ class Remeasured:
         measured, self._open = self._open, None
         then = measured.then
         ours = {one.name: one for one in journalled(self._compute(then.series, then.performance, then.covered_ms))}
-        theirs = {one.name: one for one in measured.event.figures}
+        theirs = {one.name: one for one in measured.event.figures if one.name in STATISTICS}
         self.recomputed += 1
         for name in sorted(ours.keys() | theirs.keys()):
             mine, other = ours.get(name), theirs.get(name)

@@ -84,7 +84,7 @@ def _read_private(path: Path) -> bytes:
         raise _unreadable(f"{path} cannot be read: {error.strerror}", _there(path)) from error
     if not stat.S_ISREG(status.st_mode):
         raise _unreadable(f"{path} is not a file")
-    if stat.S_IMODE(status.st_mode) & 0o077 or status.st_uid not in {os.geteuid(), 0}:
+    if stat.S_IMODE(status.st_mode) & 0o077 or status.st_uid not in _owners(path):
         raise ConfigError(
             f"other users can read or write the private key {path}",
             code="key-exposed",
@@ -100,3 +100,8 @@ def _there(path: Path) -> str:
 
 def _unreadable(why: str, remedy: str = "") -> ConfigError:
     return ConfigError(why, code="key-unreadable", remedy=remedy or _WITH_SSH)
+
+
+def _owners(path: Path) -> set[int]:
+    """Whose a private key may be. Root, who looks at a service's deployment, also takes one of the user whose folder it is in."""
+    return {os.geteuid(), 0, *([path.parent.stat().st_uid] if os.geteuid() == 0 else [])}

@@ -15,14 +15,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from controller.bootstrap.alerts import AlertLine
+from controller.bootstrap.crashes import note_crash
 from controller.bootstrap.end import end_now
 from controller.bootstrap.journal import checkpoint_signing_key, growth_switch, journal_hold, make_disk_reserve, open_publisher
+from controller.bootstrap.key_ends import watch_key_ends
 from controller.bootstrap.leadership import Leadership, ProcessServices, acquire_leadership, lease_kept
+from controller.bootstrap.metrics import keep_metrics
+from controller.bootstrap.notified import keep_notified, notified_standby
 from controller.bootstrap.rates import open_rates
 from controller.bootstrap.read import Deployment, find_bot_secret, read_deployment
 from controller.bootstrap.real_venue import compare_with_the_real_venue
 from controller.bootstrap.release import watch_release
 from controller.bootstrap.remote_claims import keep_claims, open_remote_claims
+from controller.bootstrap.replay import keep_replay
+from controller.bootstrap.restored import follow_restored, require_checkpoint_key
 from controller.bootstrap.servers import open_servers
 from controller.bootstrap.signer import Signers, open_signers
 from controller.bootstrap.signer_budget import keep_budget
@@ -43,6 +50,7 @@ from controller.bootstrap.venues_known import VenuesKnown, needed_at_a_start
 from controller.bootstrap.watchdog import keep_watchdog, say_goodbye_at_the_end, ties_of, vouch_while_signed
 from controller.core.effects import Alert, AlertKind
 from controller.journal.port import Journal, JournalError, JournalTakenOver, LeasedJournal
+from controller.notifying.service_manager import NONE, ServiceManager
 from controller.runtime.assembly import Assembly, Parts
 from controller.runtime.followers.latchfile import LATCH_FILE, LatchFile, latch_elsewhere
 from controller.runtime.followers.recent import RecentHistory
@@ -58,6 +66,7 @@ from controller.settings.state_directory import state_directory
 from controller.signer.spawn import Spawned
 from controller.telemetry import otel, sentry
 from controller.telemetry.alerts import Alerts
+from controller.telemetry.book import Book
 from controller.telemetry.logs import open_logs
 from controller.telemetry.redact import Redactor
 from controller.version import VERSION
@@ -75,12 +84,13 @@ async def run(
     on_standby: Callable[[], None] = lambda: None,
     on_waiting: OnWaiting = lambda _: None,
     signer: Spawned | None = None,
+    manager: ServiceManager = NONE,
 ) -> None:
     """Run the controller of the deployment in ``directory`` until SIGTERM or SIGINT.
 
     While another controller leads the same journal in a database, this process stands by and calls ``on_standby``. While a venue
     does not answer, the start waits for it and calls ``on_waiting`` now and then. ``signer`` is the signer process if it runs
-    already.
+    already. ``manager`` hears how it is.
 
     Raises:
         JournalTakenOver: another controller leads now.
@@ -94,23 +104,18 @@ async def run(
     async with AsyncExitStack() as stack:
         # First of all: a thread that starts before does not keep the signal pending.
         stack.enter_context(block_halt_signal())
-        logs = open_logs(redactor)
-        stack.callback(logs.close)
+        stack.callback(open_logs(redactor).close)
         signals = StopSignals(end_start)
-        services = _open_services(deployment, clock, redactor, stack)
+        line, services = _open_services(deployment, clock, redactor, stack)
         signers = stack.enter_context(open_signers(deployment, signer, _alert_on(asyncio.get_running_loop(), services.alerts)))
-        leadership = await acquire_leadership(deployment, services, signals.stop, on_standby, on_waiting)
+        standing_by = notified_standby(manager, on_standby, stack)
+        leadership = await acquire_leadership(deployment, services, signals.stop, standing_by.begin, on_waiting)
         if leadership is None:
             return
         deployment = in_force(deployment, leadership)
-        # Runs after the journal is closed, so that a standby does not wait for a checkpoint target.
-        stack.push_async_callback(services.publisher.finish)
-        stack.push_async_callback(services.remote_claims.release)
-        stack.callback(leadership.claims.close)
-        stack.callback(leadership.journal.close)
+        _close_at_the_end(services, leadership, stack)
+        _alert_at_start(deployment, leadership, services.alerts, stack)
         keep_watchdog(deployment, services.alerts, stack)
-        if leadership.first_halt is not None and leadership.first_halt.alert is not None:
-            services.alerts.notify(leadership.first_halt.alert)
         nothing_left = asyncio.Event()
         keep_testnet(deployment, services.alerts.notify, nothing_left, stack)
         with lease_kept(leadership.journal):
@@ -119,19 +124,39 @@ async def run(
             if not leadership.recovered.state.open:
                 nothing_left.set()
             return
+        line.connect(assembly)
         say_goodbye_at_the_end(assembly.heartbeat, nothing_left, stack)
+        scrape = keep_metrics(services, assembly, clock)
         await run_assembly(assembly, stack)
         keep_budget(signers, assembly, clock, services.alerts.notify, stack)
         keep_statistics(assembly, services.alerts.notify, stack)
         keep_claims(services.remote_claims, assembly.halt_for_integrity, services.alerts.notify, stack)
-        await open_servers(deployment, assembly, stack)
+        record = keep_replay(deployment, assembly, clock, services.alerts.notify, stack)
+        await open_servers(deployment, assembly, record, scrape, stack)
         watch_instance(deployment, services.alerts.notify, stack)
+        watch_key_ends(deployment.settings, services.alerts, clock, stack)
         watch_release(deployment, partial(_artifact_in_force, assembly), services.alerts.notify, stack)
         signals.started()
+        standing_by.end()
+        keep_notified(manager, assembly, signals.stop, stack)
         on_ready()
-        await _wait_for_end(signals.stop, assembly, leadership.journal, clock)
+        await _wait_for_end(signals.stop, assembly, leadership.journal, clock, services.alerts)
         if await cancel_before_stop(signals.at_once, assembly):
             nothing_left.set()
+
+
+def _close_at_the_end(services: ProcessServices, leadership: Leadership, stack: AsyncExitStack) -> None:
+    """Close what leading holds. The journal is first, so that a standby does not wait for a checkpoint target."""
+    stack.push_async_callback(services.publisher.finish)
+    stack.push_async_callback(services.remote_claims.release)
+    stack.callback(leadership.claims.close)
+    stack.callback(leadership.journal.close)
+
+
+def _alert_at_start(deployment: Deployment, leadership: Leadership, alerts: Alerts, stack: AsyncExitStack) -> None:
+    note_crash(deployment.data, leadership.recovered.state, alerts.notify, stack)
+    if leadership.first_halt is not None and leadership.first_halt.alert is not None:
+        alerts.notify(leadership.first_halt.alert)
 
 
 def _artifact_in_force(assembly: Assembly) -> str:
@@ -146,25 +171,37 @@ def in_force(deployment: Deployment, leadership: Leadership) -> Deployment:
     return replace(deployment, policy=policy)
 
 
-def _open_services(deployment: Deployment, clock: Clock, redactor: Redactor, stack: AsyncExitStack) -> ProcessServices:
+def _open_services(
+    deployment: Deployment, clock: Clock, redactor: Redactor, stack: AsyncExitStack
+) -> tuple[AlertLine, ProcessServices]:
     name, environment = deployment.settings.controller_id, deployment.settings.environment.value
     reports = sentry.from_environment(controller_id=name, environment=environment, version=VERSION, redactor=redactor)
     stack.push_async_callback(reports.aclose)
-    telemetry = otel.from_environment(controller_id=name, environment=environment, version=VERSION, redactor=redactor)
+    about = {"controller_id": name, "environment": environment, "version": VERSION}
+    telemetry = otel.from_environment(**about, redactor=redactor)
     stack.push_async_callback(telemetry.aclose)
-    alerts = Alerts(clock=clock, reports=reports, redactor=redactor)
+    meters = otel.meters_from_environment(Book(clock), **about, redactor=redactor)
+    stack.push_async_callback(meters.aclose)
+    meters.start()
+    line = AlertLine(deployment, clock, redactor, reports)
+    line.start(stack)
+    alerts = line.alerts
+    require_checkpoint_key(deployment.data)
     key, elsewhere = checkpoint_signing_key(deployment.data), state_directory()
-    return ProcessServices(
+    services = ProcessServices(
         clock=clock,
         redactor=redactor,
         alerts=alerts,
         telemetry=telemetry,
+        meters=meters,
+        reports=reports,
         publisher=open_publisher(deployment, key, clock, alerts, redactor),
         remote_claims=open_remote_claims(deployment, key, clock, alerts.notify),
         history=RecentHistory(),
         snapshots=Snapshots(deployment.data, key),
         latch=LatchFile(deployment.data / LATCH_FILE, latch_elsewhere(elsewhere, deployment.directory) if elsewhere else None),
     )
+    return line, services
 
 
 def _alert_on(loop: asyncio.AbstractEventLoop, alerts: Alerts) -> Callable[[str], None]:
@@ -240,6 +277,7 @@ async def assemble(
         )
     )
     assembly.writer.add_follower(lambda batch: signers.follow(batch.after))
+    follow_restored(deployment.data, leadership.first_halt, assembly.writer.add_follower)
     live, rules = feeds[VenueName.LIVE], known.rules[VenueName.LIVE]
     compare_with_the_real_venue(deployment, assembly, remote[VenueName.LIVE], live, rules, clock, services.alerts.notify, stack)
     permits.require(lambda: signers.problem(assembly.writer.state.venue))
@@ -252,7 +290,7 @@ def _end_process(reason: str) -> None:
     end_now(EXIT_STUCK, f"the controller was stuck and ends, exit code {EXIT_STUCK}: {reason}")
 
 
-async def _wait_for_end(stop: asyncio.Event, assembly: Assembly, journal: Journal, clock: Clock) -> None:
+async def _wait_for_end(stop: asyncio.Event, assembly: Assembly, journal: Journal, clock: Clock, alerts: Alerts) -> None:
     """Wait for a signal, or until this process may not act any more. It must then end, so that another process can lead."""
     ends: list[asyncio.Future[Any]] = [asyncio.ensure_future(event.wait()) for event in (stop, assembly.ended)]
     try:
@@ -261,6 +299,7 @@ async def _wait_for_end(stop: asyncio.Event, assembly: Assembly, journal: Journa
         if stop.is_set() or failure is None:
             await stop.wait()
             return
+        alerts.decided(Alert(AlertKind.LEASE, "this controller may not write its journal any more", failure.reason))
         if failure.taken_over:
             raise JournalTakenOver(
                 failure.reason, code="journal-fenced", remedy="Start this controller again: it then stands by for the newer one."

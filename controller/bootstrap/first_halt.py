@@ -36,10 +36,11 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class FirstHalt:
-    """A halt before anything else, and the alert that belongs to it."""
+    """A halt before anything else, and the alert that belongs to it. ``stays``: the next start finds what it is about again."""
 
     request: HaltAsked
     alert: Alert | None = None
+    stays: bool = False
 
 
 @dataclass(frozen=True, slots=True)

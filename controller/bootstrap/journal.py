@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -12,10 +13,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from controller.authority.keys import generate_key, load_key, save_key
 from controller.bootstrap.checkpoint_targets import TargetContext, open_targets
 from controller.bootstrap.read import Deployment
+from controller.bootstrap.restored import verified_as_restored
 from controller.journal.archive_file import file_digest
 from controller.journal.base import Base
 from controller.journal.chain import Fault
-from controller.journal.checkpoint import checkpoint_public_key
+from controller.journal.checkpoint import Anchor, checkpoint_public_key
 from controller.journal.history import leaves_of
 from controller.journal.port import Journal, JournalHold, JournalReader, LeasedJournal
 from controller.journal.sqlite import SqliteJournal
@@ -24,6 +26,7 @@ from controller.runtime.followers.checkpoints import CheckpointPublisher
 from controller.runtime.followers.disk_space import ReserveFile
 from controller.runtime.followers.recent import RecentHistory
 from controller.runtime.recovery.recover import Recovered, recover
+from controller.runtime.recovery.restored import read_restored
 from controller.runtime.recovery.snapshot import SAVE_AFTER, Snapshot, Snapshots, kept_name
 from controller.settings.deployment import journal_location, read_secret
 from controller.telemetry.alerts import Alerts
@@ -60,15 +63,19 @@ def open_publisher(
     )
     targets = open_targets(settings.witnesses, settings.checkpoints, context)
     leaves = leaves_of(journal_location(directory, settings))
-    return CheckpointPublisher(settings.controller_id, key, targets, leaves, clock, alerts.notify)
+    return CheckpointPublisher(settings.controller_id, key, targets, leaves, clock, alerts.notify, alerts.ended)
 
 
 @dataclass(frozen=True, slots=True)
 class VerifiedJournal:
-    """A journal that was verified and then taken over; ``report`` is ``None`` for one that did not exist."""
+    """A journal that was verified and then taken over; ``report`` is ``None`` for one that did not exist.
+
+    ``lost``: checkpoints of entries that a journal that was put back from a copy does not have.
+    """
 
     journal: Journal
     report: VerifyReport | None
+    lost: tuple[Anchor, ...] = ()
 
 
 async def open_verified(deployment: Deployment, publisher: CheckpointPublisher, clock: Clock) -> VerifiedJournal:
@@ -82,17 +89,19 @@ async def open_verified(deployment: Deployment, publisher: CheckpointPublisher, 
     place = journal_location(deployment.directory, deployment.settings)
     controller_id = deployment.settings.controller_id
     checkpoints = await publisher.read_targets()
-    report = None
+    report: VerifyReport | None = None
+    lost: tuple[Anchor, ...] = ()
     if place.exists():
-        report = verify_journal(
+        verify = partial(
+            verify_journal,
             place,
             controller_id,
             monotonic_ns=clock.monotonic_ns,
-            checkpoints=checkpoints,
             storage=False,
             key=checkpoint_public_key(controller_id, checkpoint_signing_key(deployment.data)),
             archives=False,
         )
+        report, lost = verified_as_restored(verify, checkpoints, read_restored(deployment.data))
         problem = str(report.first_problem.message) if report.first_problem is not None else ""
         if report.first_problem is not None and report.first_problem.fault is Fault.OTHER_CONTROLLER:
             raise IntegrityError(
@@ -113,7 +122,7 @@ async def open_verified(deployment: Deployment, publisher: CheckpointPublisher, 
         )
     for one in report.missing if report is not None else ():
         _log.warning("an archive of the journal is not here", extra={"fields": {"range": one.title, "file": one.file}})
-    return VerifiedJournal(place.open(controller_id), report)
+    return VerifiedJournal(place.open(controller_id), report, lost)
 
 
 def make_disk_reserve(journal: Journal, data: Path) -> tuple[ReserveFile, Path] | None:

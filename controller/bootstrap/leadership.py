@@ -20,12 +20,14 @@ from controller.bootstrap.first_halt import (
     open_high_water,
 )
 from controller.bootstrap.journal import checkpoint_signing_key, open_verified, recover_state
+from controller.bootstrap.metrics import standby_metrics
 from controller.bootstrap.read import Deployment
 from controller.bootstrap.remote_claims import claim_waits
+from controller.bootstrap.restored import halt_of_restored
 from controller.bootstrap.servers import open_standby_servers
 from controller.core.effects import Alert, AlertKind
 from controller.journal.chain import Head
-from controller.journal.checkpoint import checkpoint_public_key
+from controller.journal.checkpoint import Anchor, checkpoint_public_key
 from controller.journal.claim import AccountClaims, claim_accounts
 from controller.journal.lease import RENEW_NS
 from controller.journal.location import DatabaseLocation
@@ -46,7 +48,9 @@ from controller.settings.deployment import journal_location
 from controller.settings.state_directory import state_directory
 from controller.telemetry.alerts import Alerts
 from controller.telemetry.facade import Telemetry
+from controller.telemetry.meters import Meters
 from controller.telemetry.redact import Redactor
+from controller.telemetry.sentry import Reports
 from exchange.errors import IntegrityError
 from exchange.ports import Clock
 
@@ -61,6 +65,8 @@ class ProcessServices:
     redactor: Redactor
     alerts: Alerts
     telemetry: Telemetry
+    meters: Meters
+    reports: Reports
     publisher: CheckpointPublisher
     remote_claims: RemoteClaims
     history: RecentHistory
@@ -100,7 +106,7 @@ async def acquire_leadership(
     if not isinstance(place, DatabaseLocation):
         opened = await open_verified(deployment, services.publisher, services.clock)
         await _claim_elsewhere(services, opened.journal, on_waiting)
-        return _recover(deployment, services, opened.journal, opened.report)
+        return _recover(deployment, services, opened.journal, opened.report, opened.lost)
     tenure = Tenure(deployment.data)
     try:
         journal = await _open(deployment, services, place, tenure)
@@ -181,11 +187,17 @@ async def _claim_elsewhere(services: ProcessServices, journal: Journal, on_waiti
         raise
 
 
-def _recover(deployment: Deployment, services: ProcessServices, journal: Journal, report: VerifyReport | None = None) -> Leadership:
+def _recover(
+    deployment: Deployment,
+    services: ProcessServices,
+    journal: Journal,
+    report: VerifyReport | None = None,
+    lost: tuple[Anchor, ...] = (),
+) -> Leadership:
     try:
         claims = _claim(deployment)
         places = mark_places(deployment)
-        first_halt = find_first_halt(
+        first_halt = halt_of_restored(places, services.latch, journal, lost) or find_first_halt(
             places, services.latch, journal, partial(_doubt, deployment, services, places, journal, report)
         )
         unmarked = not open_high_water(places, journal, first_halt).kept
@@ -231,7 +243,7 @@ async def _stand_by(
     write_mark = partial(_write_mark, services.latch, follower)
     operator = StandbyOperator(standby, services.history, deployment.boot, services.clock, write_mark)
     try:
-        async with open_standby_servers(deployment, operator):
+        async with open_standby_servers(deployment, operator, standby_metrics(services.meters, standby)):
             on_standby()
             journal = await _follow_until(stop, standby)
     except IntegrityError as error:

@@ -5,34 +5,40 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from functools import partial
 
 from controller.bootstrap.read import Deployment
+from controller.bootstrap.shown_settings import shown_settings
 from controller.console.app import create_app as create_console
 from controller.console.limits import LOCAL_LIMITS, TCP_LIMITS
 from controller.console.port import OperatorPort
 from controller.console.server import serving as serving_console
 from controller.console.server import serving_socket
+from controller.gateway.app import Record
 from controller.gateway.app import create_app as create_gateway
 from controller.gateway.limits import GatewayLimits
 from controller.gateway.server import serving as serving_gateway
 from controller.runtime.assembly import Assembly
 from controller.serving.acceptor import Acceptors
 from controller.serving.descriptors import Budget, in_use, limit, share
+from controller.telemetry.scrape import Scrape
 
 SOCKET_FILE = "gatehouse.sock"
 
 
 @asynccontextmanager
-async def open_standby_servers(deployment: Deployment, operator: OperatorPort) -> AsyncIterator[None]:
+async def open_standby_servers(deployment: Deployment, operator: OperatorPort, metrics: Scrape) -> AsyncIterator[None]:
     """The console and the local socket of a standby. A standby opens no gateway port, so a bot's connection is refused."""
     async with AsyncExitStack() as stack:
         budget = share(limit(), in_use(), gateway=0)
-        await _open_console(deployment, operator, budget, Acceptors(budget.ceiling), stack)
+        await _open_console(deployment, operator, metrics, budget, Acceptors(budget.ceiling), stack)
         yield
 
 
-async def open_servers(deployment: Deployment, assembly: Assembly, stack: AsyncExitStack) -> None:
-    """Start all servers of a controller that leads; ``stack`` stops them.
+async def open_servers(
+    deployment: Deployment, assembly: Assembly, record: Record | None, metrics: Scrape, stack: AsyncExitStack
+) -> None:
+    """Start all servers of a controller that leads; ``stack`` stops them. ``record`` gets the gateway's answers about the market.
 
     Raises:
         ConfigError: ``too-few-descriptors``, ``cannot-listen``.
@@ -42,18 +48,19 @@ async def open_servers(deployment: Deployment, assembly: Assembly, stack: AsyncE
     budget = share(limit(), in_use(), gateway=limits.connection.connections)
     limits = replace(limits, connection=limits.connection.at_most(budget.gateway))
     acceptors = Acceptors(budget.ceiling)
-    gateway = create_gateway(assembly.bots, assembly.keyring, limits)
+    gateway = create_gateway(assembly.bots, assembly.keyring, limits, record)
     await stack.enter_async_context(serving_gateway(gateway, settings.host, settings.port, limits, acceptors))
-    await _open_console(deployment, assembly.operator, budget, acceptors, stack)
+    await _open_console(deployment, assembly.operator, metrics, budget, acceptors, stack)
 
 
 async def _open_console(
-    deployment: Deployment, operator: OperatorPort, budget: Budget, acceptors: Acceptors, stack: AsyncExitStack
+    deployment: Deployment, operator: OperatorPort, metrics: Scrape, budget: Budget, acceptors: Acceptors, stack: AsyncExitStack
 ) -> None:
     settings = deployment.settings.console
+    shown = partial(shown_settings, deployment.settings)
     remote = replace(TCP_LIMITS, connection=TCP_LIMITS.connection.at_most(budget.console))
     local = replace(LOCAL_LIMITS, connection=LOCAL_LIMITS.connection.at_most(budget.local))
-    console = create_console(operator, local=False, limits=remote)
+    console = create_console(operator, local=False, limits=remote, settings=shown, metrics=metrics)
     await stack.enter_async_context(serving_console(console, settings.host, settings.port, remote, acceptors))
-    console = create_console(operator, local=True, limits=local)
+    console = create_console(operator, local=True, limits=local, metrics=metrics)
     await stack.enter_async_context(serving_socket(console, deployment.data / SOCKET_FILE, local, acceptors))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from controller.cli.alerts import verbs as alert_verbs
+from controller.cli.backup import verbs as backup
 from controller.cli.bots import verb as bots
 from controller.cli.demo import verb as demo
 from controller.cli.doctor import verb as doctor
@@ -9,20 +11,23 @@ from controller.cli.journal import verbs as journal
 from controller.cli.rehearse import verb as rehearse
 from controller.cli.root import root
 from controller.cli.run import processes, signer, watchdog, witness
-from controller.cli.setup import init
+from controller.cli.setup import init, version
 from controller.cli.show import explain, policy, release, report, status, verify
 from controller.cli.sign import alerts, archive, bot_keys, drills, flatten, governance, keys, moves, rebaseline, signing
 from controller.cli.tape import verbs as tape
 from controller.cli.update import verb as update
+from controller.cli.version import verb as version
 
 app = root()
 
 groups = (
-    *(init, doctor, processes, signer, watchdog, witness, demo, status, explain, bots),
-    *(signing, moves, governance, bot_keys, alerts, drills, flatten, rebaseline, archive, report, verify, rehearse),
+    *(init, version, doctor, processes, signer, watchdog, witness, demo, status, explain, bots),
+    *(signing, moves, governance, bot_keys, alerts, drills, flatten, rebaseline, archive, report, verify, rehearse, version),
 )
 for group in groups:
     group.register(app)
+app.add_typer(alert_verbs.app, name="alerts")
+app.add_typer(backup.app, name="backup")
 app.add_typer(journal.app, name="journal")
 app.add_typer(keys.app, name="keys")
 app.add_typer(keys.roster, name="roster")

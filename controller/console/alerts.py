@@ -6,7 +6,11 @@ from controller.console.view import View
 
 
 class AlertView(View):
-    """An alert that no one has acknowledged yet; it was raised ``times`` times."""
+    """An alert that no one has acknowledged yet; it was raised ``times`` times.
+
+    ``cleared_at_ms``: when its condition was proven to be over. ``escalated`` counts the deadlines that passed without an
+    acknowledgement, ``reached`` names the channels that took it over.
+    """
 
     id: str
     kind: str
@@ -15,6 +19,10 @@ class AlertView(View):
     at_ms: int
     times: int
     last_at_ms: int
+    severity: str = ""
+    cleared_at_ms: int | None = None
+    escalated: int = 0
+    reached: tuple[str, ...] = ()
 
 
 class AcknowledgedView(View):

@@ -1,8 +1,8 @@
-"""The operator API and the console's page, as one ASGI application over an ``OperatorPort``.
+"""The operator API and the console's pages, as one ASGI application over an ``OperatorPort``.
 
 ``controller.bootstrap`` builds it and serves it with ``console.server``. Reads need no authentication; a command has its own
-signatures; only the application for the local unix socket (mode 0600) may halt without one. Errors are JSON with a code, a message
-and a remedy; internal details are not shown.
+signatures; only the local unix socket (mode 0600), and a browser of the same user on this machine, may halt without one (ADR 71).
+Errors of the API are JSON with a code, a message and a remedy; internal details are not shown.
 """
 
 from __future__ import annotations
@@ -21,9 +21,11 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from controller.console.boundary import LOOPBACK_NAMES, Boundary, error_response, read_json
+from controller.console.boundary import LOOPBACK_NAMES, Boundary, error_response, http_status, read_json
 from controller.console.limits import LOCAL_LIMITS, TCP_LIMITS, ConsoleLimits, TooMany
-from controller.console.page import Page
+from controller.console.pages.halting import MayHalt, by_own_user
+from controller.console.pages.plain import SettingsInForce
+from controller.console.pages.site import page_routes
 from controller.console.port import GateRefused, OperatorPort
 from controller.console.schema import ErrorDetail, ErrorView, HaltRequest, ProposeRequest
 from controller.console.stream import LiveResponse, LiveStream
@@ -31,16 +33,10 @@ from controller.console.view import View
 from controller.serving.bounds import counted_address
 from controller.serving.throttle import Throttle
 from controller.telemetry.health import Probe, readyz
+from controller.telemetry.scrape import Scrape
 from exchange.errors import (
-    ConfigError,
-    DeadlineExceeded,
     GatehouseError,
-    Halted,
-    Refused,
-    Unauthorised,
-    Unreachable,
     UsageError,
-    VenueError,
 )
 from exchange.model import Millis
 
@@ -49,17 +45,6 @@ ENVELOPE_LIMIT = 256 * 1024
 DEFAULT_ROWS = 50
 MAX_ROWS = 1000
 _MAX_CURSOR = 2**53 - 1
-
-_STATUS: tuple[tuple[type[GatehouseError], int], ...] = (
-    (UsageError, 400),
-    (ConfigError, 400),
-    (Unauthorised, 403),
-    (Refused, 409),
-    (Halted, 503),
-    (Unreachable, 503),
-    (VenueError, 503),
-    (DeadlineExceeded, 504),
-)
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -87,6 +72,9 @@ def create_app(
     hosts: Iterable[str] = (),
     limits: ConsoleLimits | None = None,
     monotonic_ns: Callable[[], int] = time.monotonic_ns,
+    may_halt: MayHalt = by_own_user,
+    settings: SettingsInForce = tuple,
+    metrics: Scrape | None = None,
 ) -> ConsoleApp:
     """The console over ``port``.
 
@@ -95,11 +83,14 @@ def create_app(
         hosts: host names to accept besides those of loopback.
         limits: instead of those that a console on TCP or a local socket usually has.
         monotonic_ns: the clock for the rate of proposals.
+        may_halt: whose browser may halt without a signature.
+        settings: what of the settings in force may be shown.
+        metrics: answers ``/metrics``; without it there is no such page.
     """
     limits = limits or (LOCAL_LIMITS if local else TCP_LIMITS)
     api = _Api(port, limits, None if local else _ProposalLimit(limits, monotonic_ns))
     routes = [
-        Route("/", Page(port).show),
+        *page_routes(port, may_halt, settings),
         Route("/livez", api.livez),
         Route("/readyz", api.readyz),
         Route("/v1/status", api.status),
@@ -109,11 +100,14 @@ def create_app(
         Route("/v1/balances", api.balances),
         Route("/v1/series", api.series),
         Route("/v1/journal", api.journal),
+        Route("/v1/chain", api.chain),
         Route("/v1/stream", api.live),
         Route("/v1/propose", api.propose, methods=["POST"]),
         Route("/v1/commands", api.submit, methods=["POST"]),
         Mount("/static", StaticFiles(directory=Path(__file__).parent / "static")),
     ]
+    if metrics is not None:
+        routes.append(Route("/metrics", metrics.show))
     if local:
         routes.append(Route("/v1/halt", api.halt, methods=["POST"]))
     app = Starlette(
@@ -190,6 +184,10 @@ class _Api:
         after = _integer(request, "after", default=0, low=0, high=_MAX_CURSOR)
         return _json_list(await self._port.journal(after, _limit(request)))
 
+    async def chain(self, request: Request) -> Response:
+        after = _integer(request, "after", default=0, low=0, high=_MAX_CURSOR)
+        return _json(await self._port.inspector.chain(after, _limit(request)))
+
     async def live(self, request: Request) -> Response:
         return LiveResponse(await self.stream.open(_address(request)))
 
@@ -262,7 +260,7 @@ def _parse(model: type[ModelT], body: bytes) -> ModelT:
 async def _typed_error(_request: Request, error: Exception) -> Response:
     if not isinstance(error, GatehouseError):
         raise error
-    status = next((code for kind, code in _STATUS if isinstance(error, kind)), 500)
+    status = http_status(error)
     headers = None
     if isinstance(error, TooMany):
         status, headers = error.status, {"retry-after": str(error.retry_after_s)}

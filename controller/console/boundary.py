@@ -2,14 +2,15 @@
 
 ``console.app`` wraps its application in it. The console has no login: on TCP it only reads, and accepts commands that have their
 own signatures. This module keeps other web pages in the same browser out: one ``Host`` header with a known name (DNS rebinding),
-JSON bodies only and no foreign ``Origin`` (forged requests), no CORS, and a content security policy without inline code or other
-hosts.
+no foreign ``Origin`` or ``Sec-Fetch-Site`` (forged requests), JSON bodies only for the API, forms only from the console's own
+pages, no CORS, and a content security policy without inline code or other hosts.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from urllib.parse import parse_qsl
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect, Request
@@ -17,7 +18,17 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from controller.console.schema import ErrorDetail, ErrorView
-from exchange.errors import DeadlineExceeded, UsageError
+from exchange.errors import (
+    ConfigError,
+    DeadlineExceeded,
+    GatehouseError,
+    Halted,
+    Refused,
+    Unauthorised,
+    Unreachable,
+    UsageError,
+    VenueError,
+)
 
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 """The host names of a console on this machine."""
@@ -26,27 +37,47 @@ BODY_DEADLINE_S = 10
 """How long a client may take to send a body."""
 
 _CSP = (
-    "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'; "
+    "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'; "
     "require-trusted-types-for 'script'"
 )
+
+_OWN = frozenset({"same-origin", "none"})
+"""``Sec-Fetch-Site`` of a request that no other site caused."""
 
 SECURITY_HEADERS = (
     ("content-security-policy", _CSP),
     ("x-content-type-options", "nosniff"),
     ("x-frame-options", "DENY"),
-    ("referrer-policy", "no-referrer"),
+    ("referrer-policy", "same-origin"),
     ("cross-origin-opener-policy", "same-origin"),
     ("cross-origin-resource-policy", "same-origin"),
     ("permissions-policy", "camera=(), geolocation=(), microphone=()"),
     ("cache-control", "no-store"),
 )
-"""On every answer, errors included."""
+"""On every answer, errors included. With ``no-referrer`` a browser would name no origin with the console's own forms."""
 
 
 def host_name(value: str) -> str:
     """The name in a ``Host`` header, lower case, without its port; IPv6 keeps its brackets."""
     name, _, port = value.rpartition(":")
     return (name if name and port.isdigit() else value).lower()
+
+
+_STATUS: tuple[tuple[type[GatehouseError], int], ...] = (
+    (UsageError, 400),
+    (ConfigError, 400),
+    (Unauthorised, 403),
+    (Refused, 409),
+    (Halted, 503),
+    (Unreachable, 503),
+    (VenueError, 503),
+    (DeadlineExceeded, 504),
+)
+
+
+def http_status(error: GatehouseError) -> int:
+    """The HTTP status of an error that a client gets."""
+    return next((code for kind, code in _STATUS if isinstance(error, kind)), 500)
 
 
 class Boundary:
@@ -87,8 +118,8 @@ class Boundary:
             )
         if method in {"GET", "HEAD"}:
             return None
-        origin = headers.get("origin")
-        if origin is not None and origin.partition("://")[2] != hosts[0]:
+        origin, site = headers.get("origin"), headers.get("sec-fetch-site", "same-origin")
+        if (origin is not None and origin.partition("://")[2] != hosts[0]) or site not in _OWN:
             return error_response(403, "foreign-origin", "a web page of another site sent this", "Use the gatehouse command line.")
         return None
 
@@ -106,8 +137,39 @@ async def read_json(request: Request, limit: int) -> bytes:
         UsageError: another content type, too long, or cut off.
         DeadlineExceeded: it did not arrive in time.
     """
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+    if _content_type(request) != "application/json":
         raise UsageError("the body is not JSON", code="not-json", remedy="Send it with Content-Type: application/json.")
+    return await _read_body(request, limit)
+
+
+async def read_form(request: Request, limit: int) -> dict[str, str]:
+    """The fields of a form that one of the console's own pages sent.
+
+    Raises:
+        UsageError: no browser sent it from such a page, or as ``read_json``.
+        DeadlineExceeded: it did not arrive in time.
+    """
+    # A browser names the origin of every form; the boundary has compared it. What names none is no page of ours.
+    if "origin" not in request.headers or _content_type(request) != "application/x-www-form-urlencoded":
+        raise UsageError(
+            "this is no form of the console's pages",
+            code="not-a-form",
+            remedy="Use the console's page, or the gatehouse command line.",
+        )
+    try:
+        pairs = parse_qsl(
+            (await _read_body(request, limit)).decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=8
+        )
+    except ValueError:
+        raise UsageError("the form cannot be read", code="not-a-form", remedy="Use the console's page.") from None
+    return dict(pairs)
+
+
+def _content_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+async def _read_body(request: Request, limit: int) -> bytes:
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_DEADLINE_S):

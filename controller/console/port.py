@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
+from controller.console.inspection import Inspection
 from controller.console.schema import (
     BalanceView,
     EntryView,
@@ -29,6 +30,10 @@ StreamItem = StatusView | EntryView | SampleView
 """One item of the live stream."""
 
 
+LOCAL_SOCKET = "local socket"
+"""Who asked for a halt there, in the journal."""
+
+
 class GateRefused(Refused):
     """A gate refused a command. It has the gate's result, so that the refusal can be explained rule by rule."""
 
@@ -38,7 +43,12 @@ class GateRefused(Refused):
 
 
 class OperatorPort(Protocol):
-    """One running controller, as an operator sees it."""
+    """One running controller, as an operator sees it. ``inspector`` reads what only the pages show."""
+
+    @property
+    def inspector(self) -> Inspection:
+        """The reads of the pages."""
+        ...
 
     def alive(self) -> Probe:
         """Whether the writer (on a standby: the follower) still runs; never waits."""
@@ -64,8 +74,8 @@ class OperatorPort(Protocol):
         """Every known balance of every venue."""
         ...
 
-    async def series(self, after: Millis) -> SeriesView:
-        """Samples taken after ``after``, oldest first; thinned out by the controller when there are very many."""
+    async def series(self, after: Millis, until: Millis | None = None) -> SeriesView:
+        """Samples taken after ``after`` and not after ``until``, oldest first; thinned out when there are very many."""
         ...
 
     async def journal(self, after: int, limit: int) -> Sequence[EntryView]:
@@ -83,8 +93,8 @@ class OperatorPort(Protocol):
         """Verify and apply a signed command. Raises ``Unauthorised``, ``Refused`` or ``GateRefused``."""
         ...
 
-    async def halt(self, reason: str) -> ReceiptView:
-        """Halt without a signature; only the local socket calls it."""
+    async def halt(self, reason: str, by: str = LOCAL_SOCKET) -> ReceiptView:
+        """Halt without a signature. ``by`` says who asks: the local socket, or a browser of the same user (ADR 71)."""
         ...
 
     def subscribe(self) -> AsyncIterator[StreamItem]:

@@ -46,6 +46,8 @@ class Cause(StrEnum):
     JOURNAL = "journal"
     CONTROLLER = "controller"
     WATCHDOG = "watchdog"
+    RESTORED = "restored"
+    RESTORED_OLDER = "restored-older"
 
     @classmethod
     def of(cls, verb: Verb) -> Cause:
@@ -63,6 +65,7 @@ class HaltClass(StrEnum):
     INTEGRITY = "integrity"
     JOURNAL = "journal"
     CONTROLLER = "controller"
+    RESTORED = "restored"
 
     @classmethod
     def of(cls, cause: Cause) -> HaltClass:
@@ -80,6 +83,8 @@ _CLASSES: Mapping[Cause, HaltClass] = MappingProxyType(
         Cause.JOURNAL: HaltClass.JOURNAL,
         Cause.CONTROLLER: HaltClass.CONTROLLER,
         Cause.WATCHDOG: HaltClass.CONTROLLER,
+        Cause.RESTORED: HaltClass.RESTORED,
+        Cause.RESTORED_OLDER: HaltClass.INTEGRITY,
     }
 )
 
@@ -135,6 +140,12 @@ RULES: Mapping[HaltClass, HaltRule] = MappingProxyType(
             Stage.VALIDATED,
             voids=False,
             why="gatehouse could not judge the deployment, so gate live-ready must check the account first",
+        ),
+        HaltClass.RESTORED: HaltRule(
+            "the deployment was put back from a copy, and nothing shows that entries are lost",
+            Stage.VALIDATED,
+            voids=False,
+            why="what happened since the copy is only at the venue, so gate live-ready must check the account first",
         ),
     }
 )

@@ -71,7 +71,7 @@ class Latch:
 
 
 class AlertKind(StrEnum):
-    """What an alert is about."""
+    """What an alert is about. ``controller.core.alert_catalogue`` says what each means."""
 
     BREACH = "breach"
     HALTED = "halted"
@@ -96,19 +96,34 @@ class AlertKind(StrEnum):
     RELEASE = "release"
     ATTESTATION = "attestation"
     BACKGROUND = "background"
-
-
-INFORMS = frozenset({AlertKind.UNKNOWN_ORDER, AlertKind.STAGE, AlertKind.DRILL, AlertKind.TESTNET, AlertKind.PAUSED})
-"""The kinds that need no acknowledgement: an operator asked for it, or it resolves itself. All others stay until acknowledged."""
+    STEP_DOWN = "step-down"
+    UNKNOWN_OVERDUE = "unknown-overdue"
+    CLOCK = "clock"
+    STREAMS = "streams"
+    COVERAGE = "coverage"
+    VALIDATION = "validation"
+    DRILL_FAILED = "drill-failed"
+    WATCHDOG_LOST = "watchdog-lost"
+    KEY_EXPIRY = "key-expiry"
+    BACKUP = "backup"
+    CRASH = "crash"
+    LEASE = "lease"
+    CHANNEL = "channel"
+    COMMAND = "command"
+    CAPITAL = "capital"
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """Notify people. An alert never carries a secret and never blocks anything."""
+    """Notify people. An alert never carries a secret and never blocks anything.
+
+    ``step``: how often it was escalated, because nobody acknowledged it; 0 for one that is raised.
+    """
 
     kind: AlertKind
     title: str
     detail: str
+    step: int = 0
 
 
 Effect = Place | PlaceExit | Cancel | CancelAll | LookUp | ReadAccount | Latch | Alert

@@ -20,7 +20,7 @@ from typing import Any
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
-from controller.core.events import VOCABULARY, DeploymentCreated, Event, Reconciled, Sampled
+from controller.core.events import VOCABULARY, DeploymentCreated, Event, OrderAdmitted, OrderDenied, Reconciled, Sampled
 from exchange.errors import IntegrityError
 from policies import canonical
 
@@ -33,21 +33,25 @@ def _defaults(kind: type[Event]) -> dict[str, Any]:
     return {name: field.default for name, field in kind.model_fields.items() if not field.is_required()}
 
 
-BRIEF: dict[type[Event], dict[str, Any]] = {kind: _defaults(kind) for kind in (Sampled, Reconciled)}
-"""The kinds of which a journal holds the most. Their fields are left out where they are at the default."""
+BRIEF: dict[type[Event], dict[str, Any]] = {
+    **{kind: _defaults(kind) for kind in (Sampled, Reconciled)},
+    **{kind: {"trace_id": ""} for kind in (OrderAdmitted, OrderDenied)},
+}
+"""The fields that are left out where they have this value: all of the kinds that a journal holds most of, and an absent trace."""
 
 
 def encode(event: Event) -> bytes:
     """Return the canonical body of an event. Raises ``IntegrityError`` as ``policies.canonical.encode``."""
     values = event.__dict__
-    if type(event) in BRIEF:
-        values = {name: value for name, value in values.items() if value != BRIEF[type(event)].get(name, _NO_DEFAULT)}
+    brief = BRIEF.get(type(event))
+    if brief is not None:
+        values = {name: value for name, value in values.items() if value != brief.get(name, _NO_DEFAULT)}
     if _orjson_is_canonical(values.values()):
         try:
             return orjson.dumps(values, _plain, _OPTIONS)
         except orjson.JSONEncodeError:
             pass
-    return canonical.encode(event.model_dump(mode="json", exclude_defaults=type(event) in BRIEF))
+    return canonical.encode(event.model_dump(mode="json", include=set(values)))
 
 
 def _orjson_is_canonical(values: Iterable[Any]) -> bool:

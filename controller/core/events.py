@@ -264,6 +264,7 @@ class OrderAdmitted(Event):
     """An order passed every limit. The event is durable before the order is sent to the venue.
 
     ``conditions``: what the bot asked for that is not sent to the venue (``timeInForce``, ``stpMode``); ``None`` if not recorded.
+    ``trace_id``: the trace that it is in (ADR 65); left out where there is none.
     """
 
     client_id: str
@@ -283,10 +284,11 @@ class OrderAdmitted(Event):
     bid: Amount
     ask: Amount
     conditions: str | None = None
+    trace_id: str = ""
 
 
 class OrderDenied(Event):
-    """An order was denied and not sent, and the rule that denied it."""
+    """An order was denied and not sent, and the rule that denied it. ``trace_id`` as in ``OrderAdmitted``."""
 
     bot: str
     bot_client_id: str
@@ -300,6 +302,7 @@ class OrderDenied(Event):
     measured: str
     threshold: str
     message: str
+    trace_id: str = ""
 
 
 class OrdersDeniedAgain(Event):
@@ -567,7 +570,7 @@ class Sampled(Event):
     with the entry; ``interval_ms`` is the sum; the lowest and highest figures are there where ``count`` is more than 1.
 
     ``attested``: the testnet's own signature vouches for it; absent at other venues. ``statement_at`` is when the statement that
-    does so was asked for.
+    does so was asked for. ``unprotected`` says why nothing could stop the loss of a position now; empty where something can.
     """
 
     venue: VenueName
@@ -589,6 +592,7 @@ class Sampled(Event):
     exposure_high_eur: Amount | None = None
     attested: bool | None = None
     statement_at: int | None = None
+    unprotected: str = ""
 
 
 class Figure(BaseModel):
@@ -615,6 +619,25 @@ class RunMeasured(Event):
     covered_ms: int
     series_digest: str
     figures: tuple[Figure, ...]
+    error: str = ""
+
+
+class SignalsReplayed(Event):
+    """The recorded market was replayed to the bot of ``release``, under ``policy``, for the run that began at ``run_started_at``.
+
+    ``as_of`` is the time of entry ``as_of_seq``, up to which it was. ``recording`` is the digest of what the bot read, ``spans``
+    are the times in which everything was recorded, ``decisions`` what it decided, each ``TIME SYMBOL SIDE``. ``error`` says why
+    there is nothing to compare, and is empty otherwise.
+    """
+
+    run_started_at: int
+    as_of_seq: int
+    as_of: int
+    release: str
+    policy: str
+    recording: str
+    spans: tuple[tuple[int, int], ...]
+    decisions: tuple[str, ...]
     error: str = ""
 
 
@@ -706,6 +729,28 @@ class AlertAcknowledged(Event):
     alert_id: str
     persons: tuple[str, ...]
     command_id: str
+
+
+class AlertCleared(Event):
+    """The condition behind an alert is over. ``proof`` says what showed it. The alert stays until it is acknowledged."""
+
+    alert_kind: str
+    title: str
+    proof: str
+
+
+class AlertEscalated(Event):
+    """Nobody acknowledged a critical alert by its deadline. ``step`` counts its deadlines from 1."""
+
+    alert_id: str
+    step: int
+
+
+class AlertHandedOver(Event):
+    """A channel took an alert over. ``channel`` is its name in the settings."""
+
+    alert_id: str
+    channel: str
 
 
 class ArchiveApproved(Event):
@@ -851,6 +896,45 @@ class StreamTotals(BaseModel):
     rotation_gap_ms: int | None = None
     down_since: int | None = None
     down_why: str = ""
+
+
+class CallTotals(BaseModel):
+    """The calls to a venue in the present run, as ``gates.integrity.CallRun`` describes them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    upto: int
+    slots: int
+    requests: int
+    limited: int = 0
+    banned: int = 0
+    use: dict[str, Amount] = Field(default_factory=dict)
+
+
+class BookTotals(BaseModel):
+    """The book of one symbol in the present run, as ``gates.integrity.BookRun`` describes it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    symbol: str
+    upto: int
+    slots: int
+    live_ms: int
+    crossings: int = 0
+    crossed_ms: int = 0
+    resyncs: int = 0
+    resync_ms: int = 0
+    compared: int = 0
+    apart_bps: Amount = Decimal(0)
+    diverged: int = 0
+
+
+class IntegrityObserved(Event):
+    """What was measured of the books and calls of the venue in use since the run began: soon after something happened."""
+
+    venue: VenueName
+    calls: CallTotals
+    books: tuple[BookTotals, ...]
 
 
 class StreamsObserved(Event):

@@ -29,7 +29,10 @@ from exchange.model import (
 from exchange.ports import CancelOutcome, PlaceOutcome, VenueName
 from exchange.statement import Refused, Statement
 from exchange.stream_life import StreamLife
+from exchange.venue_slots import VenueSlots
 from gates.computed import Statistic
+from gates.series import Decision
+from gates.signals import Span
 from policies.authority import Verb
 from policies.eur import RateSource
 from policies.guards import ClockOffset, Measured
@@ -84,6 +87,7 @@ class OrderRequested:
 
     ``intent.client_id`` is the bot's own id, or empty. ``quotes`` and ``rules`` are what the feed of ``venue`` shows now. ``key``
     is the gateway key that signed the request. ``conditions``: what the bot asked for that is not sent to the venue, as text.
+    ``trace_id``: the trace it is in, for the journal; nothing depends on it.
     """
 
     bot: str
@@ -93,6 +97,7 @@ class OrderRequested:
     venue: VenueName
     key: str
     conditions: str = ""
+    trace_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +245,7 @@ class Tick:
     ``clock_offset_ms`` is per venue, and at most ``clock_uncertainty_ms`` from the truth; a venue whose clock was not measured
     lately has none. ``clock_good`` is the last measurement by which the guard could judge, however old. ``bots`` says when
     each bot was last heard. ``accounts`` has the last reading of each account, ``testnet`` the testnet's last statement.
-    ``streams`` are those of the market and of the account of each venue, as far as it has any.
+    ``streams`` and ``slots`` are those of the market and of the account of each venue, as far as it has any.
     """
 
     markets: Mapping[VenueName, Market]
@@ -251,6 +256,7 @@ class Tick:
     accounts: Mapping[VenueName, AccountRead] = field(default_factory=dict)
     testnet: Asked | None = None
     streams: Mapping[VenueName, tuple[StreamLife, ...]] = field(default_factory=dict)
+    slots: Mapping[VenueName, VenueSlots] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,11 +353,33 @@ class FaultReported:
 
 @dataclass(frozen=True, slots=True)
 class AlertNoticed:
-    """The shell found something that a person must acknowledge, such as a venue's lockout or a witness that refuses."""
+    """The shell found something that a person must acknowledge, such as a venue's lockout or a witness that refuses.
+
+    ``announce``: nobody was notified yet.
+    """
 
     kind: AlertKind
     title: str
     detail: str
+    announce: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AlertEnded:
+    """The shell found that the condition behind an alert is over. ``proof`` says what shows it."""
+
+    kind: AlertKind
+    title: str
+    proof: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlertDelivered:
+    """A channel took an alert over."""
+
+    kind: AlertKind
+    title: str
+    channel: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -417,6 +445,21 @@ class StatisticsComputed:
 
 
 @dataclass(frozen=True, slots=True)
+class SignalsReplayed:
+    """The recorded market was replayed to the bot, from the state at entry ``as_of_seq``. Fields as in the event of that name."""
+
+    run_started_at: Millis
+    as_of_seq: int
+    as_of: Millis
+    release: str
+    policy: str
+    recording: str = ""
+    spans: tuple[Span, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Stopping:
     """The process is about to end. What is held back is journalled, so that a planned stop loses no measurement."""
 
@@ -442,9 +485,12 @@ Input = (
     | HaltPractised
     | FaultReported
     | AlertNoticed
+    | AlertEnded
+    | AlertDelivered
     | WatchdogLogRead
     | RateRead
     | StatisticsComputed
+    | SignalsReplayed
     | Stopping
     | OrderTestsAnswered
     | ShadowEnded

@@ -166,9 +166,10 @@ class BotKeyState:
 
 @dataclass(frozen=True, slots=True)
 class OpenAlert:
-    """An alert that is not acknowledged.
+    """An alert that is not acknowledged, or whose condition goes on although it is.
 
-    ``id`` names the entry that caused it; it occurred ``times`` times, last at ``last_at``.
+    ``id`` names the entry that caused it; it occurred ``times`` times, last at ``last_at``. ``cleared_at``: when its condition was
+    proven to be over. ``escalated`` counts the deadlines that passed, ``reached`` the channels that took it over.
     """
 
     id: str
@@ -178,6 +179,9 @@ class OpenAlert:
     at: Millis
     times: int
     last_at: Millis
+    cleared_at: Millis | None = None
+    escalated: int = 0
+    reached: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,7 +355,8 @@ class State:
     that were found changed and are not in force; ``policy_approved`` is the digest of a signed policy that the next start adopts.
     ``bot_keys`` holds every key ever issued; ``bot_keys_since`` is when the first was journalled. ``alerts`` holds the alerts that
     are not acknowledged, oldest first, at most ``MOST_ALERTS`` of ``controller.core.fold.alerts``; ``alerts_lost`` counts those
-    dropped. ``drills`` holds the last drill of each kind since what it proves last changed. ``watchdog_seq`` and ``watchdog_head``
+    dropped. ``standing`` holds the acknowledged alerts whose condition goes on. ``drills`` holds the last drill of each kind since
+    what it proves last changed. ``watchdog_seq`` and ``watchdog_head``
     name the last absorbed entry of the watchdog's log. ``closed_symbols`` holds the symbols in which something is at stake and
     that are closed at their venue. ``watched_since`` is since when ``watched`` is the venue it is. ``rates`` is what is
     known of the EUR rate besides the policy. ``shadow`` are the real orders of this stage with their simulation, ``order_tests``
@@ -418,6 +423,7 @@ class State:
     alerts: tuple[OpenAlert, ...] = ()
     alerts_lost: int = 0
     acknowledged: tuple[Acknowledged, ...] = ()
+    standing: tuple[OpenAlert, ...] = ()
     drill: Drill | None = None
     last_drill: DrillRecord | None = None
     drills: Map[DrillKind, DrillRecord] = field(default_factory=Map)

@@ -23,13 +23,24 @@ from controller.gateway.limits import GatewayLimits
 from controller.gateway.market import MarketViews
 from controller.gateway.orders import OrderDesk, batch_size
 from controller.gateway.port import BotKeys, GatewayPort
-from controller.gateway.requests import Authenticator, Call, Lane, RequestHead, Shown, read_body, read_head, read_params
+from controller.gateway.requests import (
+    Authenticator,
+    Call,
+    Lane,
+    RequestHead,
+    Shown,
+    read_body,
+    read_head,
+    read_params,
+    traceparent_of,
+)
 from controller.gateway.streams.endpoint import PATH, refuse_stream, serve_stream
 from controller.gateway.streams.hub import Hub
 from controller.gateway.streams.keys import StreamKeys
 from controller.gateway.throttled import Throttled
 from controller.serving.guarded import key_of, vouch
 from controller.serving.throttle import Throttle
+from controller.telemetry.w3c import REQUEST, TRACE_ID_HEADER, RequestTrace
 from exchange.errors import GatehouseError
 from exchange.wire.errors import ErrorCode, WireError, WireRefusal, dump_json, refuse
 from policies.silence import HeardBy
@@ -37,6 +48,9 @@ from policies.silence import HeardBy
 _API = "/api/v3/"
 _ALWAYS = frozenset({_API + "ping", _API + "time"})
 _HEADERS = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
+
+Record = Callable[[str, bytes, int, bytes], None]
+"""Takes the path, the query, the status and the body of an answer to a public request."""
 
 Handler = Callable[[Call], Awaitable[object]]
 
@@ -66,10 +80,10 @@ class Reply:
         return cls(error.http_status, dump_json(error.body()), retry_after_s, close=error.http_status in {408, 413, 414})
 
 
-def create_app(port: GatewayPort, keys: BotKeys, limits: GatewayLimits) -> Starlette:
-    """The gateway of one deployment. It reads ``keys`` on every request."""
+def create_app(port: GatewayPort, keys: BotKeys, limits: GatewayLimits, record: Record | None = None) -> Starlette:
+    """The gateway of one deployment. It reads ``keys`` on every request. ``record`` gets every answer about the market."""
     app = Starlette(
-        routes=[Mount("/", app=Gateway(port, keys, limits))],
+        routes=[Mount("/", app=Gateway(port, keys, limits, record))],
         exception_handlers={404: _nowhere, Exception: _failed},
     )
     app.router.redirect_slashes = False
@@ -79,8 +93,9 @@ def create_app(port: GatewayPort, keys: BotKeys, limits: GatewayLimits) -> Starl
 class Gateway:
     """The ASGI application behind ``create_app``."""
 
-    def __init__(self, port: GatewayPort, keys: BotKeys, limits: GatewayLimits) -> None:
+    def __init__(self, port: GatewayPort, keys: BotKeys, limits: GatewayLimits, record: Record | None = None) -> None:
         self._port = port
+        self._record = record
         self._keys = keys
         self._authenticator = Authenticator(keys, strict_content_type=limits.strict_content_type)
         self._limits = limits
@@ -101,8 +116,16 @@ class Gateway:
         if scope["type"] != "http":
             await self._stream(scope, receive, send)
             return
-        reply = await self._reply(scope, receive)
+        trace = RequestTrace(traceparent_of(scope))
+        before = REQUEST.set(trace)
+        try:
+            reply = await self._reply(scope, receive)
+        finally:
+            REQUEST.reset(before)
+        if self._record is not None and self._of_the_market(scope):
+            self._record(scope["path"], scope["query_string"], reply.status, reply.body)
         headers = [*_HEADERS, *reply.headers, (b"content-length", str(len(reply.body)).encode())]
+        headers += [(TRACE_ID_HEADER, trace_id.encode()) for trace_id in dict.fromkeys(trace.trace_ids)]
         if reply.retry_after_s:
             headers.append((b"retry-after", str(reply.retry_after_s).encode()))
         if reply.close:
@@ -140,6 +163,10 @@ class Gateway:
         if isinstance(value, Shown):
             return Reply(200, value.body, headers=value.headers)
         return Reply(200, value if isinstance(value, bytes) else dump_json(value))
+
+    def _of_the_market(self, scope: Scope) -> bool:
+        endpoint = self._endpoints.get((scope["method"], scope["path"]))
+        return endpoint is not None and endpoint.lane in {Lane.PUBLIC, Lane.HISTORY} and scope["path"] not in _ALWAYS
 
     def _endpoint(self, request: RequestHead, raw_path: bytes | None) -> Endpoint:
         # Another server could read an escape in the path as a different path.

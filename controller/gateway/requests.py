@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope
 
 from controller.gateway.limits import GatewayLimits
 from controller.gateway.port import BotKey, BotKeys
+from controller.telemetry.w3c import TRACEPARENT_HEADER, Origin, parse_traceparent
 from exchange.model import Millis
 from exchange.wire.errors import ErrorCode, WireError, WireRefusal, missing, refuse
 from exchange.wire.signing import check_window, parse_params, parse_window, split_signature, verify
@@ -111,6 +112,12 @@ def read_head(scope: Scope, limits: GatewayLimits) -> RequestHead:
         content_type=found.get(b"content-type", b"").decode("latin-1"),
         forwarded=forwarded,
     )
+
+
+def traceparent_of(scope: Scope) -> Origin | None:
+    """The trace that the client is in. A header that was sent twice counts as absent, and so does one that is malformed."""
+    found = [value for name, value in scope["headers"] if name == TRACEPARENT_HEADER]
+    return parse_traceparent(found[0]) if len(found) == 1 else None
 
 
 async def read_body(receive: Receive, limits: GatewayLimits) -> bytes:

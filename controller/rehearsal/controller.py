@@ -40,6 +40,7 @@ from controller.settings.state_directory import state_directory
 from controller.signer.service import SignerService
 from controller.telemetry.alerts import Alerts
 from controller.telemetry.facade import OFF
+from controller.telemetry.meters import no_meters
 from controller.telemetry.redact import Redactor
 from controller.telemetry.sentry import NO_REPORTS
 from exchange.errors import GatehouseError
@@ -83,6 +84,8 @@ class InsideController:
             redactor=redactor,
             alerts=alerts,
             telemetry=OFF,
+            meters=no_meters(self.clock),
+            reports=NO_REPORTS,
             publisher=open_publisher(deployment, key, self.clock, alerts, redactor),
             remote_claims=open_remote_claims(deployment, key, self.clock, alerts.notify),
             history=RecentHistory(),

@@ -12,6 +12,7 @@ from controller.rehearsal.folder import DOLLARS, TESTNET_KEY, VENUES, Folder
 from controller.rehearsal.network import App, Site, Sites
 from exchange.errors import GatehouseError
 from exchange.ports import Clock
+from exchange.testnet.conditions.latency import DEFAULT_QUANTILES
 from exchange.testnet.config import NO_RATE_LIMITS, AccountConfig, TestnetConfig
 from exchange.testnet.http.app import build_app
 from exchange.testnet.market.playback import Playback
@@ -63,6 +64,7 @@ def open_venues(folder: Folder, markets: Sequence[Playback], sites: Sites, clock
             port=0,
             control_token=folder.control_token,
             rate_limits=NO_RATE_LIMITS,
+            entry_latency=DEFAULT_QUANTILES,
             seed=rng.randrange(2**31),
             ids=rng.randbytes(8).hex(),
             key_file=folder.directory / TESTNET_KEY if name == "testnet" else None,

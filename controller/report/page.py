@@ -12,10 +12,10 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from controller.drawing.bars import Counts, histogram, named_bars
+from controller.drawing.curve import Band, Level, Mark, Subject, curve
+from controller.drawing.strip import strip
 from controller.report import words
-from controller.report.drawing.bars import Counts, histogram, named_bars
-from controller.report.drawing.curve import Band, Level, Mark, Subject, curve
-from controller.report.drawing.strip import strip
 from controller.report.sealed import Sealed
 from exchange.model import Millis
 

@@ -153,7 +153,7 @@ class Assembly:
         if parts.first_halt is not None:
             inbox.fact(parts.first_halt, clock.monotonic_ns())
         self.heartbeat = self._make_heartbeat(parts.watchdog)
-        self.bots = self._make_bots()
+        self.bots = self._make_bots(tracing)
         self.keyring = Keyring(lambda: writer.state.bot_keys, parts.bot_secret)
         parts.alerts.journal_with(self._noticed)
         self.operator = Operator(
@@ -187,7 +187,7 @@ class Assembly:
             clocks={name: meter.seen for name, meter in self._clock_meters.items()},
             accounts=lambda: {name: one.last for name, one in self._sweepers.items() if one.last is not None},
             testnet=lambda: self._attester.last,
-            streams=partial(streams.lives, parts.feeds, parts.venues),
+            streams=partial(streams.noted, parts.feeds, parts.venues),
         )
 
     def _make_threads(self) -> Threads:
@@ -247,11 +247,11 @@ class Assembly:
         parts = self._parts
         if parts.reserve is None:
             return None
-        disk_reserve = DiskReserve(*parts.reserve, parts.permits, self.inbox, parts.clock, parts.alerts.notify)
+        disk_reserve = DiskReserve(*parts.reserve, parts.permits, self.inbox, parts.clock, parts.alerts.notify, parts.alerts.ended)
         self.writer.add_follower(disk_reserve.on_batch)
         return disk_reserve
 
-    def _make_bots(self) -> Bots:
+    def _make_bots(self, tracing: Tracing) -> Bots:
         parts = self._parts
         return Bots(
             writer=self.writer,
@@ -261,6 +261,7 @@ class Assembly:
             history=parts.history,
             clock=parts.clock,
             blocked=lambda: parts.permits.suspended_because,
+            tracing=tracing,
         )
 
     def _make_heartbeat(self, ties: Ties | None) -> Heartbeat | None:

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from controller.settings.alerts import AlertSettings
+from controller.settings.backup import BackupSettings
 from controller.settings.checkpoints import CheckpointSettings
 from controller.settings.testnet import TestnetSettings, VenueSettings
 from controller.settings.watchdog import WatchdogSettings
@@ -89,12 +91,16 @@ class ReleaseSettings(_Section):
     """The bot's identity: a validation is valid for this release only.
 
     ``path``: the bot's file or directory, whose digest has to be ``artifact``; empty: nothing is compared (ops/docs/release.md).
+    ``replay``: the command that decides again from the recorded market, in a copy of ``path``; empty: the bot offers none.
+    ``replay_reads``: folders that it needs besides those of the system, such as a virtual environment (ops/docs/replay.md).
     """
 
     name: str
     version: str
     artifact: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
     path: str = ""
+    replay: tuple[str, ...] = ()
+    replay_reads: tuple[Annotated[str, Field(pattern=r"^/[^:\n]+$")], ...] = ()
 
 
 class Settings(BaseSettings):
@@ -120,6 +126,8 @@ class Settings(BaseSettings):
     watchdog: WatchdogSettings = WatchdogSettings()
     drills: DrillSettings = DrillSettings()
     rates: RateSettings = RateSettings()
+    alerts: AlertSettings = AlertSettings()
+    backup: BackupSettings = BackupSettings()
     journal: Annotated[str, Field(pattern=r"^(postgres(ql)?://.+)?$")] = ""
     journal_secret_file: str = ""
     journal_synchronous: bool = False
@@ -231,15 +239,16 @@ def read_exchange_secret(directory: Path, settings: Settings, venue: VenueName) 
 
 
 def read_secret(directory: Path, name: str) -> str:
-    """A secret by name: a systemd credential, or a 0600 file below the deployment's directory.
+    """A secret by name: a systemd credential that is named as the file is, or a 0600 file below the deployment's directory.
 
     Raises:
         ConfigError: it is missing, empty, or readable by others.
     """
     credentials = os.environ.get("CREDENTIALS_DIRECTORY")
-    path = Path(credentials) / name if credentials and (Path(credentials) / name).is_file() else directory / name
+    credential = Path(credentials or "/nonexistent") / Path(name).name
+    path = credential if credential.is_file() else directory / name
     try:
-        if path.parent != Path(credentials or "/nonexistent") and stat.S_IMODE(path.stat().st_mode) & 0o077:
+        if path != credential and stat.S_IMODE(path.stat().st_mode) & 0o077:
             raise ConfigError(
                 f"{path} can be read by others",
                 code="secret-exposed",

@@ -1,15 +1,18 @@
-"""Sends alerts: all to the log, the important ones also to Sentry. ``runtime`` calls it.
+"""Sends alerts: all to the log and to the channels, the important ones also to Sentry. ``runtime`` calls it.
 
-A repeated alert is sent once, and again only after ``QUIET_MS`` without it or after a change of stage. ``notify`` never blocks and
-never raises.
+A repeated alert is sent once, and again only after ``QUIET_MS`` without it or after a change of stage; one that the journal knows
+to go on is not sent again. ``notify`` never blocks and never raises: channels are queues with threads of their own.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
-from controller.core.effects import INFORMS, Alert, AlertKind
+from controller.core.alert_catalogue import INFORMS, Severity, severity_of
+from controller.core.effects import Alert, AlertKind
 from controller.telemetry.redact import Redactor
 from controller.telemetry.sentry import Reports
 from exchange.ports import Clock
@@ -20,66 +23,32 @@ MOST_UNJOURNALLED = 256
 
 _LOG = logging.getLogger("gatehouse.alerts")
 
-_LEVELS = {
-    AlertKind.BREACH: logging.ERROR,
-    AlertKind.HALTED: logging.CRITICAL,
-    AlertKind.UNKNOWN_ORDER: logging.WARNING,
-    AlertKind.RECONCILIATION: logging.ERROR,
-    AlertKind.STAGE: logging.INFO,
-    AlertKind.VENUE_LOCKOUT: logging.ERROR,
-    AlertKind.DISK: logging.ERROR,
-    AlertKind.NOT_EMPTY: logging.CRITICAL,
-    AlertKind.TAKEOVER: logging.ERROR,
-    AlertKind.FLATTEN: logging.ERROR,
-    AlertKind.WATCHDOG: logging.CRITICAL,
-    AlertKind.SIGNER: logging.ERROR,
-    AlertKind.SYMBOL: logging.ERROR,
-    AlertKind.CHECKPOINT: logging.ERROR,
-    AlertKind.BOT_KEY: logging.ERROR,
-    AlertKind.DRILL: logging.INFO,
-    AlertKind.TESTNET: logging.WARNING,
-    AlertKind.PROPOSAL: logging.ERROR,
-    AlertKind.PAUSED: logging.WARNING,
-    AlertKind.RATE: logging.ERROR,
-    AlertKind.RELEASE: logging.ERROR,
-    AlertKind.ATTESTATION: logging.ERROR,
-    AlertKind.BACKGROUND: logging.ERROR,
-}
-_REPORTED = {
-    AlertKind.BREACH: "error",
-    AlertKind.HALTED: "fatal",
-    AlertKind.RECONCILIATION: "error",
-    AlertKind.UNKNOWN_ORDER: "warning",
-    AlertKind.VENUE_LOCKOUT: "error",
-    AlertKind.DISK: "error",
-    AlertKind.NOT_EMPTY: "fatal",
-    AlertKind.TAKEOVER: "error",
-    AlertKind.FLATTEN: "error",
-    AlertKind.WATCHDOG: "fatal",
-    AlertKind.SIGNER: "error",
-    AlertKind.SYMBOL: "error",
-    AlertKind.CHECKPOINT: "error",
-    AlertKind.BOT_KEY: "error",
-    AlertKind.TESTNET: "warning",
-    AlertKind.PROPOSAL: "error",
-    AlertKind.PAUSED: "warning",
-    AlertKind.RATE: "error",
-    AlertKind.RELEASE: "error",
-    AlertKind.ATTESTATION: "error",
-    AlertKind.BACKGROUND: "error",
-}
+_LEVELS = {Severity.INFO: logging.INFO, Severity.WARNING: logging.ERROR, Severity.CRITICAL: logging.CRITICAL}
+_REPORTED = {Severity.WARNING: "error", Severity.CRITICAL: "fatal"}
 
 
 class Alerts:
     """Accepts alerts from the runtime."""
 
-    def __init__(self, *, clock: Clock, reports: Reports, redactor: Redactor) -> None:
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        reports: Reports,
+        redactor: Redactor,
+        deliver: Callable[[Alert], None] = lambda _: None,
+        drain: Callable[[], None] = lambda: None,
+    ) -> None:
         self._clock = clock
         self._reports = reports
         self._redactor = redactor
+        self._deliver = deliver
+        self._drain = drain
         self._last_sent: dict[tuple[AlertKind, str], int] = {}
         self._unjournalled: list[Alert] = []
         self._journal: Callable[[Alert], None] | None = None
+        self._goes_on: Callable[[Alert], bool] = lambda _: False
+        self._end: Callable[[AlertKind, str, str], None] = lambda *_: None
 
     def journal_with(self, remember: Callable[[Alert], None]) -> None:
         """Give ``remember`` every alert of this process that must be acknowledged, those from before this call first."""
@@ -88,36 +57,52 @@ class Alerts:
             remember(alert)
         self._unjournalled.clear()
 
+    def follow(self, goes_on: Callable[[Alert], bool], end: Callable[[AlertKind, str, str], None]) -> None:
+        """Ask ``goes_on`` whether the journal knows an alert already, and give ``end`` what is over."""
+        self._goes_on, self._end = goes_on, end
+
     def notify(self, alert: Alert) -> bool:
-        """Send an alert that is not journalled, unless the same one was sent within ``QUIET_MS``; returns whether it is sent."""
+        """Send an alert that is not journalled, unless it is known to go on or was just sent; returns whether it is sent."""
+        if self._goes_on(alert):
+            return False
         sent = self.decided(alert)
         if sent and alert.kind not in INFORMS:
-            clean = Alert(alert.kind, self._redactor.text(alert.title), self._redactor.text(alert.detail))
+            clean = self._clean(alert)
             if self._journal is not None:
                 self._journal(clean)
             elif len(self._unjournalled) < MOST_UNJOURNALLED:
                 self._unjournalled.append(clean)
         return sent
 
+    def ended(self, kind: AlertKind, title: str, proof: str) -> None:
+        """Say that the condition behind an alert is over, and what shows it."""
+        self._last_sent.pop((kind, title), None)
+        self._end(kind, self._redactor.text(title), self._redactor.text(proof))
+
     def decided(self, alert: Alert) -> bool:
         """Send an alert of a journalled decision, unless the same one was sent within ``QUIET_MS``; returns whether it is sent."""
         now = self._clock.now()
-        if alert.kind is AlertKind.STAGE:
+        if alert.kind in {AlertKind.STAGE, AlertKind.STEP_DOWN}:
             self._last_sent.clear()
         key = (alert.kind, alert.title)
         last = self._last_sent.get(key)
         self._last_sent = {sent: at for sent, at in self._last_sent.items() if 0 <= now - at < QUIET_MS}
         self._last_sent[key] = now
         # A clock that was set back must not keep alerts quiet for as long as it was set back.
-        if last is not None and 0 <= now - last < QUIET_MS:
+        if last is not None and 0 <= now - last < QUIET_MS and not alert.step:
             return False
-        title, detail = self._redactor.text(alert.title), self._redactor.text(alert.detail)
-        _LOG.log(_LEVELS[alert.kind], "%s: %s", title, detail, extra={"fields": {"kind": alert.kind.value}})
-        if level := _REPORTED.get(alert.kind):
-            self._reports.event(title, detail, level=level, tags={"kind": alert.kind.value})
+        clean, severity = self._clean(alert), severity_of(alert.kind)
+        fields = {"kind": alert.kind.value, "severity": severity.value, "step": alert.step}
+        _LOG.log(_LEVELS[severity], "%s: %s", clean.title, clean.detail, extra={"fields": fields})
+        if level := _REPORTED.get(severity):
+            self._reports.event(clean.title, clean.detail, level=level, tags={"kind": alert.kind.value})
+        self._deliver(clean)
         return True
+
+    def _clean(self, alert: Alert) -> Alert:
+        return replace(alert, title=self._redactor.text(alert.title), detail=self._redactor.text(alert.detail))
 
     async def send_now(self, alert: Alert) -> None:
         """Send an alert of a process that is about to end, and wait until it is sent or cannot be."""
         self.decided(alert)
-        await self._reports.aclose()
+        await asyncio.gather(self._reports.aclose(), asyncio.to_thread(self._drain))

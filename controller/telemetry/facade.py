@@ -1,4 +1,4 @@
-"""The interface for measurements: spans of orders and commands, counts and levels. ``runtime`` uses it; ``otel`` implements it.
+"""The interface for traces: spans of orders and commands. ``runtime`` uses it; ``otel`` implements it.
 
 Every field that can be attached is listed in ``Fields``, so the data that may leave the process is a closed list that mypy checks.
 No method blocks, waits or raises. ``OFF`` does nothing; a process without a collector uses it.
@@ -11,9 +11,11 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol, TypedDict, Unpack
 
+from controller.telemetry.w3c import Origin
+
 
 class Fields(TypedDict, total=False):
-    """The fields a span, a count or a level may have. Never an envelope, a signature or a key."""
+    """The fields a span may have. Never an envelope, a signature or a key."""
 
     client_id: str
     bot: str
@@ -36,14 +38,20 @@ class Fields(TypedDict, total=False):
     persons: int
     seq: int
     batch: int
+    gate: str
+    verdict: str
+    drill: str
+    trade: str
 
 
 class OrderPhase(StrEnum):
     """The parts of one order (architecture.md §4)."""
 
+    REQUEST = "request"
     ADMISSION = "admission"
     JOURNAL = "journal"
     SEND = "send"
+    FILL = "fill"
     OUTCOME = "outcome"
 
 
@@ -54,29 +62,36 @@ class CommandPhase(StrEnum):
     APPLY = "apply"
 
 
-Phase = OrderPhase | CommandPhase
+class HaltPhase(StrEnum):
+    """The parts of a halt or of a drill that halts."""
+
+    LATCH = "latch"
+    CANCEL = "cancel"
 
 
-class Count(StrEnum):
-    """The counters."""
+class Traced(StrEnum):
+    """What has a trace of its own besides orders and commands."""
 
-    ORDERS = "orders"
-    FILLS = "fills"
-    DENIALS = "denials"
-    BREACHES = "breaches"
+    GATE = "gate"
+    RECONCILIATION = "reconciliation"
+    HALT = "halt"
+    DRILL = "drill"
 
 
-class Level(StrEnum):
-    """The gauges. Amounts are in cents, so that they stay exact integers."""
-
-    EXPOSURE_CENTS = "exposure.cents"
-    EQUITY_CENTS = "equity.cents"
-    JOURNAL_SEQ = "journal.seq"
-    ARMED = "armed"
+Phase = OrderPhase | CommandPhase | HaltPhase
 
 
 class Trace(Protocol):
-    """The trace of one order or command. Phases become child spans."""
+    """The trace of one order, command or other thing. Phases become child spans."""
+
+    @property
+    def trace_id(self) -> str:
+        """Its id, 32 hexadecimal digits; empty when nothing is traced."""
+        ...
+
+    def about(self, **fields: Unpack[Fields]) -> None:
+        """Add what became known since it began."""
+        ...
 
     def phase(self, phase: Phase, **fields: Unpack[Fields]) -> AbstractContextManager[None]:
         """Measure a phase as it happens. An exception passes through and marks the span."""
@@ -92,27 +107,23 @@ class Trace(Protocol):
 
 
 class Telemetry(Protocol):
-    """The receiver of measurements."""
+    """The receiver of traces."""
 
     @property
     def enabled(self) -> bool:
-        """Whether measurements are exported; lets a caller skip costly preparations."""
+        """Whether traces are exported; lets a caller skip costly preparations."""
         ...
 
-    def order(self, **fields: Unpack[Fields]) -> Trace:
-        """Begin to trace an order."""
+    def order(self, origin: Origin | None = None, /, **fields: Unpack[Fields]) -> Trace:
+        """Begin to trace an order, as a part of the trace that ``origin`` names if there is one."""
         ...
 
     def command(self, **fields: Unpack[Fields]) -> Trace:
         """Begin to trace a command."""
         ...
 
-    def count(self, count: Count, amount: int = 1, **fields: Unpack[Fields]) -> None:
-        """Add to a count."""
-        ...
-
-    def level(self, level: Level, value: int, **fields: Unpack[Fields]) -> None:
-        """Set a gauge."""
+    def begin(self, what: Traced, start_ns: int, **fields: Unpack[Fields]) -> Trace:
+        """Begin to trace something that began at ``start_ns``, nanoseconds since the epoch."""
         ...
 
     async def aclose(self) -> None:
@@ -121,7 +132,11 @@ class Telemetry(Protocol):
 
 
 class _NoTrace:
+    trace_id = ""
     _nothing: AbstractContextManager[None] = nullcontext()
+
+    def about(self, **fields: Unpack[Fields]) -> None:
+        pass
 
     def phase(self, phase: Phase, **fields: Unpack[Fields]) -> AbstractContextManager[None]:  # noqa: ARG002 - off
         return self._nothing
@@ -139,17 +154,14 @@ NO_TRACE: Trace = _NoTrace()
 class _Off:
     enabled = False
 
-    def order(self, **fields: Unpack[Fields]) -> Trace:  # noqa: ARG002 - off
+    def order(self, origin: Origin | None = None, /, **fields: Unpack[Fields]) -> Trace:  # noqa: ARG002 - off
+        return NO_TRACE
+
+    def begin(self, what: Traced, start_ns: int, **fields: Unpack[Fields]) -> Trace:  # noqa: ARG002 - off
         return NO_TRACE
 
     def command(self, **fields: Unpack[Fields]) -> Trace:  # noqa: ARG002 - off
         return NO_TRACE
-
-    def count(self, count: Count, amount: int = 1, **fields: Unpack[Fields]) -> None:
-        pass
-
-    def level(self, level: Level, value: int, **fields: Unpack[Fields]) -> None:
-        pass
 
     async def aclose(self) -> None:
         pass

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 import time
 import traceback
@@ -29,12 +30,33 @@ QUIET_S = 5.0
 _NOISY = ("httpx", "httpcore", "websockets", "uvicorn", "transitions", "urllib3")
 
 
-class JsonLines(logging.Formatter):
-    """Formats a record as one line of ASCII JSON. ``extra={"fields": {...}}`` becomes ``fields``."""
+_PRIORITIES = {"critical": 2, "error": 3, "warning": 4, "info": 6, "debug": 7}
+"""The priorities of syslog, by the level of a record."""
 
-    def __init__(self, redactor: Redactor) -> None:
+
+def priority_prefix(stream: TextIO, level: str) -> str:
+    """``<N>`` before a line that the systemd journal reads, so that it knows the priority; empty elsewhere.
+
+    systemd names the journal's device and inode in JOURNAL_STREAM (systemd.exec(5)).
+    """
+    named = os.environ.get("JOURNAL_STREAM", "")
+    try:
+        found = os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return ""
+    return f"<{_PRIORITIES.get(level, 6)}>" if named and named == f"{found.st_dev}:{found.st_ino}" else ""
+
+
+class JsonLines(logging.Formatter):
+    """Formats a record as one line of ASCII JSON. ``extra={"fields": {...}}`` becomes ``fields``.
+
+    ``journal``: the systemd journal reads the lines, and each begins with its priority.
+    """
+
+    def __init__(self, redactor: Redactor, *, journal: bool = False) -> None:
         super().__init__()
         self._redactor = redactor
+        self._journal = journal
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as one line, without a newline."""
@@ -52,7 +74,8 @@ class JsonLines(logging.Formatter):
                 "type": type(error).__name__,
                 "trace": self._redactor.text("".join(traceback.format_exception(error)))[:LONGEST],
             }
-        return json.dumps(line, ensure_ascii=True, separators=(",", ":"))
+        prefix = f"<{_PRIORITIES.get(line['level'], 6)}>" if self._journal else ""
+        return prefix + json.dumps(line, ensure_ascii=True, separators=(",", ":"))
 
 
 class _BoundedHandler(QueueHandler):
@@ -120,7 +143,7 @@ def open_logs(
 ) -> Logs:
     """Send every logger of the process to ``stream`` (standard error by default) as JSON lines."""
     writer = logging.StreamHandler(stream or sys.stderr)
-    writer.setFormatter(JsonLines(redactor))
+    writer.setFormatter(JsonLines(redactor, journal=bool(priority_prefix(stream or sys.stderr, "info"))))
     queue: Queue[logging.LogRecord] = Queue(capacity)
     repeats = Repeats(monotonic)
     handler = _BoundedHandler(queue, repeats)

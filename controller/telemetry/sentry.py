@@ -1,4 +1,4 @@
-"""Error reports to Sentry, on only with ``SENTRY_DSN``. ``bootstrap`` creates it.
+"""Error reports and check-ins to Sentry, on only with ``SENTRY_DSN``. ``bootstrap`` creates it.
 
 A separate client without integrations, breadcrumbs, local variables, request bodies and host name. Every event passes ``scrubber``
 last; an event that cannot be scrubbed is not sent. The SDK's thread sends from a bounded queue, so nothing here waits.
@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import uuid
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from controller.telemetry.check_ins import Monitor, Status
 from controller.telemetry.redact import Redactor
 from exchange.errors import ConfigError
 
@@ -38,6 +40,11 @@ _KEPT = frozenset(
         "sdk",
         "type",
         "contexts",
+        "monitor_slug",
+        "check_in_id",
+        "status",
+        "duration",
+        "monitor_config",
     }
 )
 
@@ -53,6 +60,14 @@ class Reports(Protocol):
         """Report an unexpected error, with its stack (no local variables)."""
         ...
 
+    def at_stage(self, stage: str) -> None:
+        """Say from now on at which stage the deployment is: it is Sentry's environment of every event."""
+        ...
+
+    def check_in(self, monitor: Monitor, status: Status, *, check_in_id: str = "", duration_s: float | None = None) -> str:
+        """Check in at a monitor; returns the check-in's id, with which a later one ends what is in progress."""
+        ...
+
     async def aclose(self) -> None:
         """Send what is queued, for at most a few seconds."""
         ...
@@ -64,6 +79,12 @@ class _NoReports:
 
     def error(self, error: BaseException, *, tags: Mapping[str, str] | None = None) -> None:
         pass
+
+    def at_stage(self, stage: str) -> None:
+        pass
+
+    def check_in(self, monitor: Monitor, status: Status, *, check_in_id: str = "", duration_s: float | None = None) -> str:  # noqa: ARG002 - off
+        return ""
 
     async def aclose(self) -> None:
         pass
@@ -122,14 +143,23 @@ def from_environment(*, controller_id: str, environment: str, version: str, reda
         raise ConfigError("SENTRY_DSN is malformed", code="bad-dsn", remedy="Copy it from the project's settings again.") from None
     scope = Scope()
     scope.set_client(client)
-    return _SentryReports(client, scope, controller_id)
+    return _SentryReports(client, scope, controller_id, environment)
 
 
 class _SentryReports:
-    def __init__(self, client: Client, scope: Scope, controller_id: str) -> None:
+    def __init__(self, client: Client, scope: Scope, controller_id: str, environment: str) -> None:
         self._client = client
         self._scope = scope
-        self._tags = {"controller_id": controller_id}
+        self._controller_id = controller_id
+        self._tags = {"controller_id": controller_id, "environment": environment}
+        self._stage = ""
+
+    def at_stage(self, stage: str) -> None:
+        self._stage = stage
+
+    def _here(self) -> dict[str, str]:
+        """Sentry's environment of an event: the stage, unless an operator has named another."""
+        return {"environment": self._stage} if self._stage and not os.environ.get("SENTRY_ENVIRONMENT") else {}
 
     def event(self, title: str, detail: str, *, level: str, tags: Mapping[str, str]) -> None:
         event = {
@@ -137,6 +167,7 @@ class _SentryReports:
             "level": level,
             "logger": "gatehouse",
             "tags": {**self._tags, **tags},
+            **self._here(),
             "extra": {"detail": detail},
             "fingerprint": ["gatehouse", tags.get("kind", ""), title],
         }
@@ -147,7 +178,22 @@ class _SentryReports:
 
         event, hint = event_from_exception(error, client_options=self._client.options)
         event["tags"] = {**self._tags, **(tags or {})}
+        event.update(cast("Any", self._here()))
         self._client.capture_event(event, hint=hint, scope=self._scope)
+
+    def check_in(self, monitor: Monitor, status: Status, *, check_in_id: str = "", duration_s: float | None = None) -> str:
+        # Not at the stage: a monitor waits for check-ins in each environment, and one of a stage that was left would be missing.
+        check_in_id = check_in_id or uuid.uuid4().hex
+        event = {
+            "type": "check_in",
+            "monitor_slug": monitor.slug(self._controller_id),
+            "monitor_config": monitor.config,
+            "check_in_id": check_in_id,
+            "status": status.value,
+            "duration": duration_s,
+        }
+        self._client.capture_event(cast("Event", event), scope=self._scope)
+        return check_in_id
 
     async def aclose(self) -> None:
         await asyncio.to_thread(self._client.close, CLOSE_S)

@@ -58,6 +58,9 @@ class Watchdog:
         self._read_ns: int | None = None
         self._problem = ""
         self._stops = 0
+        self._listens = False
+        self.ticks = 0
+        """How often it has judged the lease since it listens. It hangs when this stands still."""
         self.ended = asyncio.Event()
 
     @property
@@ -70,6 +73,7 @@ class Watchdog:
         async with asyncio.TaskGroup() as group:
             working = [group.create_task(self._act()), group.create_task(self._tick())]
             async with self._listening(address, group):
+                self._listens = True
                 on_listening(str(address) if isinstance(address, Path) else f"{address[0]}:{address[1]}")
                 await self.ended.wait()
             for task in (*working, *self._tasks):
@@ -161,6 +165,7 @@ class Watchdog:
         loop, late_s = asyncio.get_running_loop(), 0.0
         while True:
             self._decide(lease.Tick(int(late_s * lease.SECOND)))
+            self.ticks += self._listens
             due_s = loop.time() + TICK_S
             await asyncio.sleep(TICK_S)
             late_s = max(0.0, loop.time() - due_s)

@@ -13,6 +13,7 @@ from exchange.mexc.trading import Trading
 from exchange.model import Balance, CapitalMove, Fill, ListedOrder, Millis, OrderIntent, OrderReport, SymbolRules
 from exchange.ports import CancelAck, CancelFailed, CancelOutcome, ClockReading, Permit, PlaceOutcome, VenueEvent, VenueName
 from exchange.stream_life import StreamLife
+from exchange.venue_slots import CallSlot
 from exchange.wire.account import MY_TRADES_PAGE, HistoryQuery
 from exchange.wire.errors import Certainty, ErrorCode, MalformedReply
 from exchange.wire.market import BookTicker, parse_book_ticker
@@ -43,6 +44,11 @@ class MexcVenue:
     def streams(self) -> Sequence[StreamLife]:
         """What happened to the account's private stream."""
         return [self._private.life]
+
+    @property
+    def call_slots(self) -> tuple[CallSlot, ...]:
+        """The calls to its host."""
+        return self._rest.call_slots
 
     @property
     def clock_reading(self) -> ClockReading | None:

@@ -13,6 +13,9 @@ from exchange.ports import FeedBroken, FeedEvent, FeedStatus
 from exchange.wire.market import DepthReply
 from exchange.wire.push import DepthUpdate
 
+MISSING = "a change is missing"
+"""Why a book fell out of step while its stream was open."""
+
 MAX_BUFFERED = 2_000
 MAX_TRADES = 1_000
 MAX_BACKWARDS = 1_000
@@ -60,6 +63,11 @@ class SymbolFeed:
         return self._status
 
     @property
+    def is_crossed(self) -> bool:
+        """Whether the book is in step and its best bid is not below its best ask."""
+        return self._status is FeedStatus.LIVE and self._book.is_crossed
+
+    @property
     def version(self) -> int:
         """The book's version."""
         return self._book.version
@@ -98,7 +106,7 @@ class SymbolFeed:
     def suspect(self) -> None:
         """Mark the book as needing a snapshot before it can be trusted again."""
         self._book.mark_stale()
-        self._leave(FeedStatus.RESYNCING, "a change is missing")
+        self._leave(FeedStatus.RESYNCING, MISSING)
 
     def on_depth(self, update: DepthUpdate, at: Millis, received_at: Millis, now_ns: int) -> bool:
         """Apply or buffer one delta; returns whether the book's quote may have changed."""

@@ -9,8 +9,9 @@ from functools import partial
 from random import Random
 
 from exchange.errors import ConfigError, UsageError, VenueError
+from exchange.mexc.book_meter import BookMeter
 from exchange.mexc.changes import Changes
-from exchange.mexc.depth import SymbolFeed
+from exchange.mexc.depth import MISSING, SymbolFeed
 from exchange.mexc.reach import Reach
 from exchange.mexc.rest import RestCaller
 from exchange.mexc.socket import DEFAULT_TIMING, Backoff, SocketLost, StreamTiming
@@ -21,6 +22,7 @@ from exchange.model import DataSource, MarketTrade, Quote
 from exchange.ports import Clock, FeedEvent, FeedStatus
 from exchange.stream_life import StreamLife, market_stream
 from exchange.threads import OwnThread
+from exchange.venue_slots import BookSlot
 from exchange.wire.errors import MalformedReply
 from exchange.wire.push import DepthUpdate, Push, TradeBatch
 from exchange.wire.push_decode import decode_push
@@ -59,6 +61,7 @@ class MexcFeed:
             )
         self._listeners: list[Callable[[FeedEvent], None]] = []
         self._meters = {symbol: StreamMeter(market_stream(symbol), clock) for symbol in symbols}
+        self._books = {symbol: BookMeter(symbol, clock) for symbol in symbols}
         self._symbols = {symbol: SymbolFeed(symbol, self._publish, partial(self._turned, symbol)) for symbol in symbols}
         self._rest = rest
         self._url = url
@@ -69,7 +72,7 @@ class MexcFeed:
         self._rng = rng
         self._backoff = Backoff(rng, timing)
         self._changes = Changes()
-        self._stream_watch = StreamWatch(self._symbols, rest, clock, rng, timing, watch_limits, self._changes.notify)
+        self._stream_watch = StreamWatch(self._symbols, rest, clock, rng, timing, watch_limits, self._changes.notify, self._books)
         self._subscription: Subscription | None = None
         self._up_ns: int | None = None
         self._trouble: str | None = None
@@ -86,6 +89,11 @@ class MexcFeed:
     def streams(self) -> Sequence[StreamLife]:
         """What happened to the market data of each symbol."""
         return [meter.life for meter in self._meters.values()]
+
+    @property
+    def book_slots(self) -> tuple[BookSlot, ...]:
+        """What was measured of the book of each symbol."""
+        return tuple(slot for meter in self._books.values() for slot in meter.slots)
 
     @property
     def source(self) -> DataSource:
@@ -242,16 +250,21 @@ class MexcFeed:
             feed, now = self._symbols[body.symbol], self._clock.now()
             if feed.on_depth(body, push.at, now, self._clock.monotonic_ns()):
                 self._changes.notify()
+                self._books[body.symbol].moved(crossed=feed.is_crossed)
                 if feed.status is FeedStatus.LIVE:
                     self._meters[body.symbol].message(now)
             if feed.status is FeedStatus.RESYNCING:
                 self._stream_watch.suspect()
 
     def _turned(self, symbol: str, why: str) -> None:
+        feed, book = self._symbols[symbol], self._books[symbol]
         if why:
-            self._meters[symbol].down(why, self._symbols[symbol].progress_ns)
+            self._meters[symbol].down(why, feed.progress_ns)
+            book.out_of_step(gap=why == MISSING)
         else:
             self._meters[symbol].up()
+            book.in_step()
+            book.moved(crossed=feed.is_crossed)
 
     def _publish(self, event: FeedEvent) -> None:
         for listener in self._listeners:

@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from exchange.errors import VenueError
+from exchange.mexc.call_meter import ACCOUNTS, ORDERS, CallMeter
 from exchange.ports import Clock
 
 SECOND = 1_000_000_000
@@ -127,6 +128,10 @@ class Window:
         self._grants.append(grant)
 
 
+_BUCKETS = {Lane.PLACE: (ORDERS,), Lane.CANCEL: (ORDERS,), Lane.ACCOUNT: (ACCOUNTS,)}
+"""Which limits a lane's requests use, besides that of all requests."""
+
+
 class Limits:
     """The pure part: decides from the time alone whether a lane may send now."""
 
@@ -211,6 +216,8 @@ class RateLimiter:
         self._limits = limits or Limits()
         self._turns = {lane: asyncio.Lock() for lane in Lane}
         self._slow: set[Lane] = set()
+        self.meter = CallMeter(clock)
+        """What was sent and refused."""
 
     @property
     def lockout(self) -> LockOut | None:
@@ -250,6 +257,7 @@ class RateLimiter:
                     raise HeldBack(lane, 0)
                 wait = self._limits.take(lane, now, grant)
                 if wait == 0:
+                    self.meter.sent(*_BUCKETS.get(lane, ()))
                     if not waits:
                         self._slow.discard(lane)
                     return grant
@@ -258,6 +266,7 @@ class RateLimiter:
 
     def answered(self, status: int, retry_after: int | None) -> None:
         """Take note of a reply's status."""
+        self.meter.answered(status)
         begun = self._limits.answered(status, retry_after, self._clock.monotonic_ns())
         if begun is not None and self._on_lockout is not None:
             self._on_lockout(begun)

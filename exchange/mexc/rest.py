@@ -14,6 +14,7 @@ from exchange.mexc.http import Failure, Method, Outcome
 from exchange.mexc.ratelimit import Lane
 from exchange.model import Millis, OrderIntent
 from exchange.ports import EarlySigner, Permit, Signer
+from exchange.venue_slots import CallSlot
 from exchange.wire.errors import Certainty, ErrorCode, WireError, parse_error, read_reply
 from exchange.wire.market import parse_time
 from exchange.wire.orders import order_payload
@@ -127,6 +128,11 @@ class RestCaller:
         self._early = EarlySignatures(signer) if isinstance(signer, EarlySigner) else None
         self.venue_clock = host.venue_clock
         self.connect = host.connect
+
+    @property
+    def call_slots(self) -> tuple[CallSlot, ...]:
+        """The calls to the host, those of its other clients too."""
+        return self._limiter.meter.slots
 
     def prepare(self, intent: OrderIntent, permit: Permit) -> None:
         """Ask the signer for the signature of an order that may be placed soon, unless orders have to wait for the rate limits.

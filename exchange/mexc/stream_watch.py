@@ -15,6 +15,7 @@ from decimal import Decimal
 from random import Random
 
 from exchange.errors import VenueError
+from exchange.mexc.book_meter import BookMeter
 from exchange.mexc.depth import SymbolFeed
 from exchange.mexc.ratelimit import Lane
 from exchange.mexc.rest import RestCaller
@@ -34,7 +35,8 @@ class WatchLimits:
 
     ``stall_after``: after so long without a new version, REST is asked whether the market is quiet. ``lag_most``: events may be
     older than that for at most ``lag_for``. ``compare_every``: how often the mid is compared with REST; they may be more than
-    ``diverge_bps`` apart for at most ``diverge_for``. The checks run every ``look_every``.
+    ``diverge_bps`` apart for at most ``diverge_for``. An answer that took longer than ``answer_within`` compares nothing.
+    The checks run every ``look_every``.
     """
 
     stall_after: int = 20_000
@@ -43,6 +45,7 @@ class WatchLimits:
     compare_every: int = 30_000
     diverge_bps: int = 20
     diverge_for: int = 5_000
+    answer_within: int = 2_000
     look_every: int = 1_000
 
 
@@ -61,13 +64,18 @@ class StreamWatch:
         timing: StreamTiming,
         watch_limits: WatchLimits,
         changed: Callable[[], None],
+        books: Mapping[str, BookMeter],
     ) -> None:
-        """``changed`` is called when a book becomes live again."""
+        """``changed`` is called when a book becomes live again.
+
+        ``books`` are the meters of the symbols, which note each comparison.
+        """
         self._symbols = symbols
         self._rest = rest
         self._clock = clock
         self._watch_limits = watch_limits
         self._changed = changed
+        self._books = books
         self._retry = Backoff(rng, timing)
         self._suspects = asyncio.Event()
         self._late_since: dict[str, int] = {}
@@ -140,7 +148,7 @@ class StreamWatch:
         return symbol in self._apart_since or self._now() - self._compared[symbol] >= self._watch_limits.compare_every
 
     async def _compare(self, symbol: str, feed: SymbolFeed) -> None:
-        before = feed.quote()
+        before, asked_at = feed.quote(), self._now()
         try:
             if self._rest.venue_clock.reading is None:
                 await self._rest.server_time()
@@ -150,12 +158,16 @@ class StreamWatch:
             return
         self._compared[symbol] = self._now()
         after = feed.quote()
-        if before is None or after is None:
+        if before is None or after is None or self._compared[symbol] - asked_at > self._watch_limits.answer_within:
             return
         apart = divergence_bps((ticker.bid + ticker.ask) / 2, before, after) if ticker is not None else None
         if apart is not None and apart <= self._watch_limits.diverge_bps:
             self._apart_since.pop(symbol, None)
-        elif self._now() - self._apart_since.setdefault(symbol, self._now()) >= self._watch_limits.diverge_for:
+            self._books[symbol].compared(apart, diverged=False)
+            return
+        too_long = self._now() - self._apart_since.setdefault(symbol, self._now()) >= self._watch_limits.diverge_for
+        self._books[symbol].compared(apart, diverged=too_long)
+        if too_long:
             shown = "there is no quote by REST" if apart is None else f"the stream's mid is {apart:.0f} bps from REST's"
             raise SocketLost(f"{symbol}: {shown}")
 

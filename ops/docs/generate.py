@@ -19,11 +19,14 @@ from policies.stage import RISK_ORDER, Environment, Mode, Stage
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[1]))
 
+from ops.docs.alerts_page import alerts  # noqa: E402 - the root is on the path only now
 from ops.docs.bots_page import bots  # noqa: E402 - the root is on the path only now
 from ops.docs.gateway_page import gateway  # noqa: E402 - the root is on the path only now
 from ops.docs.guard_tables import events, halts, responses  # noqa: E402 - the root is on the path only now
 from ops.docs.recipe_pages import recipe  # noqa: E402 - the root is on the path only now
+from ops.docs.telemetry_page import telemetry  # noqa: E402 - the root is on the path only now
 from ops.docs.testnet_page import testnet  # noqa: E402 - the root is on the path only now
+from ops.grafana.boards import DASHBOARDS, dashboard  # noqa: E402 - the root is on the path only now
 
 
 def lifecycle() -> str:
@@ -150,7 +153,10 @@ PAGES = {
     "testnet.md": testnet,
     "gateway.md": gateway,
     "bots.md": bots,
-} | {f"../recipes/{name}/README.md": partial(recipe, name) for name in ClientName}
+    "telemetry.md": telemetry,
+    "alerts.md": alerts,
+} | {f"../grafana/dashboards/{name}.json": partial(dashboard, name) for name in DASHBOARDS}
+PAGES |= {f"../recipes/{name}/README.md": partial(recipe, name) for name in ClientName}
 
 
 def main() -> None:

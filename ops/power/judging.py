@@ -44,9 +44,14 @@ REPEATS = 1_000
 _MANY = 1_000_000
 _RELEASE = "sha256:" + "0" * 64
 
+LATENCY_AS_DECLARED = frozenset({
+    MetricName.ACK_P50_RATIO, MetricName.ACK_P99_RATIO, MetricName.ACK_P50_RATIO_LOW, MetricName.ACK_P50_RATIO_HIGH,
+    MetricName.ACK_P99_RATIO_LOW, MetricName.ACK_P99_RATIO_HIGH,
+})  # fmt: skip
+"""A simulation without a venue has nothing to say about them."""
 EXECUTION = frozenset({
     MetricName.SHORTFALL_MEDIAN_BPS, MetricName.SHORTFALL_UPPER_BPS, MetricName.SHORTFALL_P95_BPS, MetricName.FILL_RATIO_EXCESS,
-    MetricName.ACK_P50_MS, MetricName.ACK_P99_MS,
+    MetricName.ACK_P50_MS, MetricName.ACK_P99_MS, *LATENCY_AS_DECLARED,
 })  # fmt: skip
 PERFORMANCE = STATISTICS - EXECUTION
 """Family C."""
@@ -122,7 +127,7 @@ def _result(seen: RunSeries, days: float, policy: Policy, declared: Declared) ->
         MetricName.NET_PNL_EUR: _net(seen),
     }
     for rule in policy.gates.of(GateName.VALIDATION):
-        if rule.metric not in found:
+        if rule.metric not in found or rule.metric in LATENCY_AS_DECLARED:
             found[rule.metric] = run.metric(rule.metric, counts.get(rule.metric, rule.threshold), _MANY)
     evidence = Evidence(
         version=1,

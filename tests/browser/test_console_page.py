@@ -1,34 +1,24 @@
 from __future__ import annotations
 
-import asyncio
-import math
-import threading
 from collections.abc import Iterator
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
 from decimal import Decimal
-from pathlib import Path
-from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
 from controller.console import lines
 from controller.console.alerts import AcknowledgedView, AlertView
-from controller.console.app import create_app
 from controller.console.drills import DrillView
-from controller.console.port import StreamItem
 from controller.console.schema import HaltView, OversightView, SampleView
-from controller.console.server import serving
 from exchange.model import OrderStatus
 from exchange.ports import VenueName
 from policies.stage import Stage
+from tests.support.console_window import CHROMIUM, Console, Window, a_console, chromium, look
 from tests.support.operator_port import (
     LIVE,
     NOW,
     SILENT,
     UNREACHED,
-    FakePort,
     a_gate,
     a_lost_run,
     a_run,
@@ -38,98 +28,22 @@ from tests.support.operator_port import (
     an_order,
 )
 
-CHROMIUM = Path("/usr/bin/chromium")
-ARGUMENTS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is missing: apt-get install chromium"),
 ]
 
 
-class Console:
-    """The real console on loopback in a thread of its own, over a fake port."""
-
-    def __init__(self) -> None:
-        self.port = FakePort(
-            samples=[a_sample(NOW - n * 60_000, f"{1000 + math.sin(n):.2f}", covered=n % 9 > 0) for n in range(90, 0, -1)]
-        )
-        self.number = 0
-        self._loop = asyncio.new_event_loop()
-        self._server = AsyncExitStack()
-        self._thread = threading.Thread(target=self._loop.run_forever)
-        self._thread.start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.number}"
-
-    def _do(self, work: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
-
-    def start(self) -> None:
-        self.number = self._do(
-            self._server.enter_async_context(serving(create_app(self.port, local=False), "127.0.0.1", self.number))
-        )
-
-    def stop(self) -> None:
-        self._do(self._server.aclose())
-
-    def publish(self, *items: StreamItem) -> None:
-        async def publish_all() -> None:
-            for item in items:
-                self.port.publish(item)
-
-        self._do(publish_all())
-
-    def close(self) -> None:
-        self.stop()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-
-@dataclass
-class Window:
-    """A page, its requests and its console errors."""
-
-    page: Page
-    requests: list[str] = field(default_factory=list)
-    page_errors: list[str] = field(default_factory=list)
-
-
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+    with chromium() as running:
         yield running
-        running.close()
 
 
 @pytest.fixture
 def console() -> Iterator[Console]:
-    console = Console()
-    console.start()
-    yield console
-    console.close()
-
-
-def look(browser: Browser, console: Console, **options: Any) -> Window:
-    page = browser.new_context(**options).new_page()
-    window = Window(page)
-    page.on("request", lambda request: window.requests.append(request.url))
-    page.on("console", lambda message: window.page_errors.append(message.text) if message.type in {"error", "warning"} else None)
-    page.on("pageerror", lambda error: window.page_errors.append(str(error)))
-    page.goto(console.url)
-    return window
+    with a_console() as served:
+        yield served
 
 
 @pytest.fixture

@@ -42,16 +42,30 @@ class Collector:
                 points.setdefault(metric.name, []).extend(point.as_int for point in data)
         return points
 
+    def units(self) -> dict[str, str]:
+        """The unit of every metric that was exported with a value."""
+        exported = (ExportMetricsServiceRequest.FromString(body) for path, body in self.posts if path == "/v1/metrics")
+        metrics = [m for request in exported for r in request.resource_metrics for scope in r.scope_metrics for m in scope.metrics]
+        points = {m.name: m.sum.data_points or m.gauge.data_points or m.histogram.data_points for m in metrics}
+        return {m.name: m.unit for m in metrics if points[m.name]}
+
     def sentry_events(self) -> list[dict[str, Any]]:
         """Every event of every Sentry envelope."""
-        events = []
+        return self._sentry_items("event")
+
+    def check_ins(self) -> list[dict[str, Any]]:
+        """Every check-in of every Sentry envelope, in the order in which they came."""
+        return self._sentry_items("check_in")
+
+    def _sentry_items(self, kind: str) -> list[dict[str, Any]]:
+        found = []
         for path, body in self.posts:
             if path.endswith("/envelope/"):
                 lines = body.split(b"\n")
                 headers = [json.loads(line) for line in lines[1::2] if line]
                 items = lines[2::2]
-                events += [json.loads(item) for header, item in zip(headers, items, strict=False) if header.get("type") == "event"]
-        return events
+                found += [json.loads(item) for header, item in zip(headers, items, strict=False) if header.get("type") == kind]
+        return found
 
 
 @contextmanager

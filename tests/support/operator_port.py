@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from controller.console.bot_view import BotView
-from controller.console.port import StreamItem
+from controller.console.port import LOCAL_SOCKET, StreamItem
 from controller.console.run_view import CoverageView, LostRunView, StreamView
 from controller.console.schema import (
     BalanceView,
@@ -39,6 +39,7 @@ from exchange.model import DataSource, Millis, OrderStatus, OrderType, Side
 from exchange.ports import VenueName
 from policies.authority import Verb
 from policies.stage import Environment, Stage
+from tests.support.inspecting import FakeInspector
 
 HOUR = 3_600_000
 NOW = 1_795_341_600_000
@@ -103,6 +104,7 @@ def a_status(**changes: Any) -> StatusView:
             NextEdgeView(verb=Verb.HALT, target=Stage.HALTED, step=0, gate="", persons_needed=1),
         ),
         now_ms=NOW,
+        decided_ms_ago=120,
     )
     return status.model_copy(update=changes)
 
@@ -230,6 +232,12 @@ class FakePort:
     subscribers: list[asyncio.Queue[StreamItem | None]] = field(default_factory=list)
     joined: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
 
+    submit_error: Exception | None = None
+    halted_by: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.inspector = FakeInspector(lambda: self.order_views, lambda: self.entries)
+
     def _check(self) -> None:
         if self.error is not None:
             raise self.error
@@ -260,9 +268,9 @@ class FakePort:
             BalanceView(venue=VenueName.TESTNET, asset="BTC", total=Decimal("0.00007550")),
         ]
 
-    async def series(self, after: Millis) -> SeriesView:
+    async def series(self, after: Millis, until: Millis | None = None) -> SeriesView:
         self._check()
-        return SeriesView.of([sample for sample in self.samples if sample.at > after])
+        return SeriesView.of([one for one in self.samples if one.at > after and (until is None or one.at <= until)])
 
     async def journal(self, after: int, limit: int) -> Sequence[EntryView]:
         self._check()
@@ -283,12 +291,15 @@ class FakePort:
 
     async def submit(self, envelope_text: str) -> ReceiptView:
         self._check()
+        if self.submit_error is not None:
+            raise self.submit_error
         self.submitted.append(envelope_text)
         return ReceiptView(seq=1841, hash=DIGEST, position="VALIDATED", gate=None)
 
-    async def halt(self, reason: str) -> ReceiptView:
+    async def halt(self, reason: str, by: str = LOCAL_SOCKET) -> ReceiptView:
         self._check()
         self.halted.append(reason)
+        self.halted_by.append(by)
         return ReceiptView(seq=1841, hash=DIGEST, position="HALTED", gate=None)
 
     async def subscribe(self) -> AsyncIterator[StreamItem]:

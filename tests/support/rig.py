@@ -263,9 +263,9 @@ class Rig:
         pairs = [*{"recvWindow": "60000", **params}.items(), ("timestamp", str(await self._gateway_time()))]
         return signed_query(pairs, lambda payload: signature(self.bot_secret, payload))
 
-    async def send(self, method: str, path: str, query: str) -> httpx.Response:
-        """Send exactly this query to the gateway."""
-        headers = {"X-MEXC-APIKEY": self.bot_key, "Content-Type": "application/json"}
+    async def send(self, method: str, path: str, query: str, **more: str) -> httpx.Response:
+        """Send exactly this query to the gateway, with ``more`` headers."""
+        headers = {"X-MEXC-APIKEY": self.bot_key, "Content-Type": "application/json", **more}
         async with http_at(self.gateway, timeout=30) as client:
             return await client.request(method, f"{path}?{query}", headers=headers)
 

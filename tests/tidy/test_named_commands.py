@@ -14,7 +14,7 @@ DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "ops").rglob("*.md"))]
 """A decision record speaks of the day it was written, so its sentences are left out."""
 TODAY = [path for path in DOCUMENTS if "adr" not in path.parts]
 
-_MAKE = re.compile(r"^(?:\$ )?make ([a-z]+(?: [a-z]+)*)|`make ([a-z]+(?: [a-z]+)*)", re.MULTILINE)
+_MAKE = re.compile(r"^(?:\$ )?make ([a-z-]+(?: [a-z-]+)*)|`make ([a-z-]+(?: [a-z-]+)*)", re.MULTILINE)
 
 
 def wrong(commands: list[Named], ignored: str = "?") -> list[str]:
@@ -43,7 +43,7 @@ def test_a_sentence_of_a_document_names_real_verbs_and_options() -> None:
 
 @pytest.mark.parametrize("path", [ROOT / "CONTRIBUTING.md", *TODAY], ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_make_target_that_a_document_names_exists(path: Path) -> None:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     named = _MAKE.findall(path.read_text(encoding="utf-8"))
     words = {word for found in named for word in " ".join(found).split()}
     assert words <= targets, f"the Makefile has no {words - targets}"

@@ -15,7 +15,7 @@ from controller.authority.roster import load_roster
 from controller.cli.doctor.bot_keys import check_bot_keys
 from controller.cli.doctor.certificates import addresses_with_tls, check_server
 from controller.cli.doctor.database import SERVER, Database
-from controller.cli.doctor.ends import check_key_end, check_rate, keys_that_end
+from controller.cli.doctor.ends import check_key_end, check_rate
 from controller.cli.doctor.reaching import ClockReading, check_clock, reach
 from controller.cli.doctor.result import Absent, Check, CheckResult, Follows, Warned, judged, not_checked
 from controller.cli.doctor.roster import run_roster_checks
@@ -31,6 +31,7 @@ from controller.cli.shared.client import data_directory
 from controller.runtime.followers.high_water import FILE_NAME as HIGH_WATER_FILE
 from controller.runtime.followers.high_water import mark_elsewhere, read_mark
 from controller.settings.deployment import Settings, load_settings, read_secret, require_signer, secret_variable
+from controller.settings.key_ends import keys_that_end
 from controller.settings.outside import outside_targets
 from controller.settings.policy_file import read_policy
 from controller.settings.state_directory import state_directory

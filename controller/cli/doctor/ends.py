@@ -8,22 +8,18 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from controller.cli.doctor.result import Warned
-from controller.settings.deployment import Settings
+from controller.settings.key_ends import KEY_SOON_MS
 from controller.settings.testnet import VenueSettings
 from controller.settings.watchdog import WatchdogSettings
 from exchange.errors import ConfigError
 from exchange.model import Millis
-from exchange.ports import VenueName
 from policies.eur import NO_RATES, band, sources
 from policies.numbers import text
 from policies.schema import Policy
-from policies.stage import Environment
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 _RATE_SOON_MS = 3 * DAY_MS
-_KEY_SOON_MS = 5 * DAY_MS
-"""MEXC lets a key without a bound address be renewed from 5 days before its end."""
 
 _RATE_FIX = (
     "Write today's rate, as_of and a later valid_until below [eur_rate] of policy.toml, or let the rate follow the ECB: a section "
@@ -77,18 +73,6 @@ def check_rate(policy: Policy, now: Millis) -> str | Warned:
     return f"{rate.quote_per_eur} {rate.asset} per EUR, good for {time_left}"
 
 
-def keys_that_end(settings: Settings) -> dict[str, VenueSettings | WatchdogSettings]:
-    """The exchange keys whose end matters, by the table that names them: those of MEXC, and any whose end is written down."""
-    production = settings.environment is Environment.PRODUCTION
-    keys: dict[str, VenueSettings | WatchdogSettings] = {}
-    if production or settings.live.api_key_ends is not None:
-        keys["[live]"] = settings.live
-    own = settings.watchdog.enabled and settings.watchdog.api_key and VenueName.LIVE in settings.watchdog.venues
-    if own and (production or settings.watchdog.api_key_ends is not None):
-        keys["[watchdog]"] = settings.watchdog
-    return keys
-
-
 def check_key_end(table: str, key: VenueSettings | WatchdogSettings, now: Millis) -> str | Warned:
     """How long an exchange key counts, as its owner wrote it down.
 
@@ -104,6 +88,6 @@ def check_key_end(table: str, key: VenueSettings | WatchdogSettings, now: Millis
     what = "no order and no cancel passes" if table == "[live]" else "the watchdog cannot cancel"
     if at <= now:
         raise ConfigError(f"gatehouse.toml says that it ended on {day(at)}: {what}", code="exchange-key-ended", remedy=fix)
-    if at - now < _KEY_SOON_MS:
+    if at - now < KEY_SOON_MS:
         return Warned(f"it ends in {left(at - now)}, on {day(at)}, and then {what}", fix)
     return f"good for {left(at - now)}, until {day(at)}"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -18,6 +19,7 @@ from controller.cli.show.report import show_report, write_report
 from controller.rehearsal.bots import load_bot
 from controller.rehearsal.faults import named
 from controller.rehearsal.policy import policy_file
+from controller.rehearsal.production import Compared, compared
 from controller.rehearsal.run import Result, rehearse
 from controller.rehearsal.scene import Rehearsal, Script
 from exchange.errors import ConfigError, UsageError
@@ -62,11 +64,14 @@ def rehearse_and_show(
     # The run of the validation is what was rehearsed; where it did not pass, the report says how far it came.
     sealed, written = write_report(directory, result.validated_by or None, None)
     reports = {name: str(path) for name, path in written.items()}
+    against = compared(sealed.document)
     document = {"simulated": True, "accelerated": True, "directory": str(directory), **asdict(result), "reports": reports}
+    document["production"] = [asdict(one) for one in against]
     if output is Output.JSON:
         print_json(document)
     else:
         show_report(sealed, written)
+        _print_production(against)
     _keep(directory / RESULT_FILE, document)
 
 
@@ -127,6 +132,16 @@ def _log_beside(directory: Path) -> Iterator[None]:
         root.removeHandler(directory_log)
         root.setLevel(before)
         directory_log.close()
+
+
+def _print_production(against: Sequence[Compared]) -> None:
+    console = stdout()
+    counts = Counter(one.verdict for one in against)
+    console.print(
+        "What production would say, which no rehearsal decides: " + ", ".join(f"{n} {word}" for word, n in counts.items())
+    )
+    for one in against:
+        console.print(f"  {one.verdict:<8}{one.metric:<26}{one.measured or '-':<18}{one.asked:<10} of {one.samples}", markup=False)
 
 
 def _print(directory: Path, result: Result) -> None:

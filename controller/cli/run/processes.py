@@ -51,10 +51,12 @@ def run(directory: DirectoryOption = HERE, output: OutputOption = Output.TABLE) 
     from controller.cli.run.signer_first import hide_secrets, start_signer
     from controller.cli.run.waiting import show_waiting
     from controller.cli.shared.output import print_json, say
+    from controller.notifying.service_manager import from_environment
     from controller.settings.deployment import load_settings
 
     settings = load_settings(directory)
     hide_secrets(directory, settings)
+    manager = from_environment()
     signer = start_signer(directory, settings)
     # It takes a second or more, and the signer loads meanwhile (ADR 59).
     from controller.bootstrap import run as run_controller
@@ -74,8 +76,9 @@ def run(directory: DirectoryOption = HERE, output: OutputOption = Output.TABLE) 
         else:
             say(f"{settings.controller_id} is the standby of the leading controller; console {console}")
 
-    waiting = partial(show_waiting, output)
-    asyncio.run(run_controller(directory, on_ready=announce, on_standby=stand_by, on_waiting=waiting, signer=signer))
+    waiting = partial(show_waiting, output, manager)
+    running = run_controller(directory, on_ready=announce, on_standby=stand_by, on_waiting=waiting, signer=signer, manager=manager)
+    asyncio.run(running)
 
 
 def run_testnet(
@@ -117,6 +120,7 @@ def run_testnet(
     from controller.cli.run.testnet_run import announcement, serve
     from controller.cli.run.waiting import show_waiting
     from controller.cli.shared.signals import run_until_stopped
+    from controller.notifying.service_manager import from_environment
 
     config = testnet_options.build(
         host=host,
@@ -141,6 +145,9 @@ def run_testnet(
         identity=identity,
     )
     live = (symbol, from_rest, from_ws) if testnet_options.feed(feed, config.tape, config.speed) == "mexc-live" else None
-    started = Event()
+    started, manager = Event(), from_environment()
     announce = announcement(config, symbol if live else "", output, started)
-    run_until_stopped(serve(config, announce, live, export_fills, partial(show_waiting, output), tell=print_fills), started)
+    run_until_stopped(
+        serve(config, announce, live, export_fills, partial(show_waiting, output, manager), tell=print_fills, manager=manager),
+        started,
+    )

@@ -28,12 +28,13 @@ def signer(
     import socket
 
     from controller.cli.run.signer_run import open_service
+    from controller.notifying.service_manager import from_environment
     from controller.signer.process import ignore_signals, listen, protect, serve
     from exchange.errors import UsageError
 
     protect()
     if path is not None and descriptor is None:
-        listen(path, open_service(directory))
+        listen(path, open_service(directory), from_environment())
     elif descriptor is not None and path is None:
         ignore_signals()
         with socket.socket(fileno=descriptor) as connection:

@@ -10,6 +10,8 @@ from pathlib import Path
 from threading import Event
 
 from controller.cli.shared.output import Output, print_json, say
+from controller.notifying.progress import LoopTurns, fed
+from controller.notifying.service_manager import NONE, ServiceManager
 from controller.runtime.venues.waiting import OnWaiting, until_answered
 from exchange.matching.events import FillRecord
 from exchange.testnet import server
@@ -25,20 +27,30 @@ async def serve(
     on_waiting: OnWaiting = lambda _: None,
     *,
     tell: bool = False,
+    manager: ServiceManager = NONE,
 ) -> None:
     """Run until cancelled. ``live`` is a symbol, a REST address and a stream address to play instead of the configured market.
 
     ``fills`` is where all fills are written at the end; ``tell`` prints each one when it happens, as one line of JSON. While the
-    live venue cannot be read, the start waits and calls ``on_waiting`` now and then.
+    live venue cannot be read, the start waits and calls ``on_waiting`` now and then. ``manager`` hears when it answers, and that
+    its event loop has turns.
 
     Raises:
         GatehouseError: what ``exchange.testnet.server.serve``, ``typed_symbol`` and ``live_rules`` raise.
     """
     on_fill = _print if tell else None
-    if live is None:
-        await server.serve(config, announce, fills=fills, on_fill=on_fill)
-        return
-    await _serve_live(config, announce, live, fills, on_waiting, on_fill)
+    turns, began = LoopTurns(), False
+
+    def begun(host: str, port: int) -> None:
+        nonlocal began
+        began = True
+        announce(host, port)
+
+    async with fed(manager, lambda: turns() if began else None, "answers"):
+        if live is None:
+            await server.serve(config, begun, fills=fills, on_fill=on_fill)
+            return
+        await _serve_live(config, begun, live, fills, on_waiting, on_fill)
 
 
 async def _serve_live(

@@ -14,6 +14,8 @@ from pathlib import Path
 from random import Random, SystemRandom
 
 from controller.core.effects import Alert, AlertKind
+from controller.notifying.progress import fed
+from controller.notifying.service_manager import from_environment
 from controller.runtime.loop.clock import SystemClock
 from controller.settings.deployment import Settings, load_settings, read_secret
 from controller.settings.venues import endpoint_of
@@ -44,7 +46,7 @@ async def serve(directory: Path, announce: Callable[[str, int], None], *, attach
         ConfigError: the settings have no watchdog, or a secret is missing.
         Refused: another watchdog runs for this deployment on this host.
     """
-    clock, redactor = SystemClock(), Redactor()
+    clock, redactor, manager = SystemClock(), Redactor(), from_environment()
     settings = load_settings(directory)
     if not settings.watchdog.enabled:
         raise ConfigError(
@@ -62,9 +64,10 @@ async def serve(directory: Path, announce: Callable[[str, int], None], *, attach
         async with AsyncExitStack() as stack:
             tell = await _alerts(settings, clock, redactor, stack)
             watchdog = open_watchdog(settings, Means(data, secrets, token, clock, attached=attached), tell, stack)
+            lease_s = settings.watchdog.lease_s
             with _stopping(watchdog.stop):
-                lease_s = settings.watchdog.lease_s
-                await watchdog.run(settings.watchdog.where(data), lambda address: announce(address, lease_s))
+                async with fed(manager, lambda: watchdog.ticks or None, f"lease {lease_s} s"):
+                    await watchdog.run(settings.watchdog.where(data), lambda address: announce(address, lease_s))
     finally:
         logs.close()
 

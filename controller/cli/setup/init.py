@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from controller.cli.shared.output import Output, OutputOption
+
+if TYPE_CHECKING:
+    from controller.cli.setup.questions import Answers
 
 
 class Profile(StrEnum):
@@ -28,7 +34,12 @@ def init(
     directory: Annotated[
         Path, typer.Argument(metavar="DIR", help="The new directory. It is made if it is missing, and must be empty.")
     ],
-    profile: Annotated[Profile, typer.Option(help="solo, team: real money on MEXC; demo: two local venues, a sample bot.")],
+    profile: Annotated[
+        Profile | None,
+        typer.Option(
+            help="solo, team: real money on MEXC; demo: two local venues, a sample bot. Without it five questions are asked."
+        ),
+    ] = None,
     person: Annotated[
         list[str], typer.Option(help="The name of a signer; once for solo, twice for team, the operator first.")
     ] = [],  # noqa: B006
@@ -37,15 +48,24 @@ def init(
         str, typer.Option(help="The public half of the watchdog's own MEXC API key, of the same account.")
     ] = "",
     bot: Annotated[Path | None, typer.Option(help="The bot's file. Its digest identifies the bot.")] = None,
+    units: Annotated[bool, typer.Option("--systemd", help="For the packaged units; DIR is /etc/gatehouse/NAME.")] = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Write a new deployment: settings, policy, roster and new keys. Secret files have mode 0600."""
-    from controller.cli.setup.deployment import DEFAULT_PORTS, TESTNET_KEY, accounts_file, write_deployment
+    from controller.cli.setup.deployment import DEFAULT_PORTS, TESTNET_KEY, write_deployment
+    from controller.cli.setup.production import TESTNET_KEY as OWN_TESTNET_KEY
     from controller.cli.setup.production import Wanted, write_production
-    from controller.cli.shared.output import print_json, stdout, table
+    from controller.cli.setup.units import check_name, lay_out
     from exchange.errors import UsageError
     from policies.stage import Mode
 
+    if units:
+        check_name(directory)
+    if profile is None:
+        answers = _answers()
+        profile = Profile(answers.profile)
+        person, live_key = person or list(answers.persons), live_key or answers.live_key
+        watchdog_key, bot = watchdog_key or answers.watchdog_key, bot or answers.bot
     if profile is Profile.DEMO:
         if person or live_key or watchdog_key or bot is not None:
             raise UsageError(
@@ -56,22 +76,62 @@ def init(
         written = write_deployment(directory, DEFAULT_PORTS)
     else:
         written = write_production(directory, Wanted(Mode(profile.value), person, live_key, bot, watchdog_key))
+    if units:
+        demo = profile is Profile.DEMO
+        written = lay_out(directory, DEFAULT_PORTS, TESTNET_KEY if demo else OWN_TESTNET_KEY, written, demo=demo)
+    _show(directory, written, _next(directory, profile, units=units), output)
+
+
+@dataclass(frozen=True, slots=True)
+class _Next:
+    """What to do with the new deployment: a sentence, and the commands in their order."""
+
+    sentence: str
+    commands: tuple[str, ...]
+
+
+def _show(directory: Path, written: list[tuple[str, str]], following: _Next, output: Output) -> None:
+    from controller.cli.shared.output import print_json, stdout, table
+
     if output is Output.JSON:
-        print_json({"directory": str(directory), "files": [{"file": str(path), "purpose": purpose} for path, purpose in written]})
+        files = [{"file": str(path), "purpose": purpose} for path, purpose in written]
+        print_json({"directory": str(directory), "files": files, "next": following.commands})
         return
     console = stdout()
     console.print(table(("file", "what it is"), written))
-    if profile is Profile.DEMO:
-        console.print("Next, each in a terminal of its own, the two local venues and the deployment:")
-        for venue, port in (("testnet", DEFAULT_PORTS.testnet), ("live", DEFAULT_PORTS.live)):
-            command = f"  gatehouse testnet --port {port} --accounts {accounts_file(directory, venue)}"
-            if venue == "testnet":
-                command += f" --identity {directory / TESTNET_KEY}"
-            console.print(command, soft_wrap=True)
-        console.print(f"  gatehouse run --dir {directory}", soft_wrap=True)
-        console.print(f"Then `gatehouse doctor --dir {directory}` and `gatehouse status --dir {directory}`.", soft_wrap=True)
-    else:
-        console.print(
-            f"Next: `gatehouse doctor --dir {directory}`, then `gatehouse run --dir {directory}`, which starts the testnet too.",
-            soft_wrap=True,
+    console.print(following.sentence)
+    for command in following.commands:
+        console.print(f"  {command}", soft_wrap=True)
+
+
+def _answers() -> Answers:
+    """Ask, where somebody can answer."""
+    from controller.cli.setup.questions import asked
+    from exchange.errors import UsageError
+
+    if not sys.stdin.isatty():
+        raise UsageError(
+            "`gatehouse init` needs --profile, because nobody can answer its questions: standard input is no terminal",
+            code="usage",
+            remedy="Add --profile solo, team or demo, and see `gatehouse init --help` for --person, --live-key and --bot.",
         )
+    return asked(lambda question, default: typer.prompt(question, default=default, show_default=bool(default), err=True).strip())
+
+
+def _next(directory: Path, profile: Profile, *, units: bool) -> _Next:
+    from controller.cli.setup.deployment import DEFAULT_PORTS, TESTNET_KEY, accounts_file
+
+    where = shlex.quote(str(directory))
+    doctor, status = f"gatehouse doctor --dir {where}", f"gatehouse status --dir {where}"
+    if units:
+        return _Next("Next:", (f"systemctl start gatehouse@{directory.resolve().name}", doctor, status))
+    if profile is not Profile.DEMO:
+        sentence = "Next. The first names what is still missing, the second starts the testnet, the signer and the watchdog too:"
+        return _Next(sentence, (doctor, f"gatehouse run --dir {where}", status))
+    venues = (
+        f"gatehouse testnet --port {port} --accounts {shlex.quote(str(accounts_file(directory, venue)))}"
+        + (f" --identity {shlex.quote(str(directory / TESTNET_KEY))}" if venue == "testnet" else "")
+        for venue, port in (("testnet", DEFAULT_PORTS.testnet), ("live", DEFAULT_PORTS.live))
+    )
+    sentence = "Next, each in a terminal of its own: the two local venues, and the deployment. Then see it with status:"
+    return _Next(sentence, (*venues, f"gatehouse run --dir {where}", status))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
 
 LimitOption = Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many to show, newest first.")]
 WatchOption = Annotated[bool, typer.Option("--watch", "-w", help="Refresh until Ctrl-C.")]
+WaitOption = Annotated[
+    str, typer.Option("--wait-for", metavar="STAGE", help="Wait until the deployment is at this stage, then show it.")
+]
+WithinOption = Annotated[
+    float | None, typer.Option(min=0, help="With --wait-for: give up after so many seconds, with exit code 7.")
+]
 IntervalOption = Annotated[float, typer.Option(min=0.2, max=60, help="Seconds between refreshes with --watch.")]
 
 
@@ -30,17 +37,29 @@ def status(
     output: OutputOption = Output.TABLE,
     watch: WatchOption = False,
     interval: IntervalOption = 1.0,
+    wait_for: WaitOption = "",
+    within: WithinOption = None,
 ) -> None:
     """Show stage, exposure, coverage and the possible next steps."""
     from controller.cli.shared.client import OperatorClient
     from controller.cli.show.status_view import status_panel
 
+    if wait_for:
+        _wait(directory, wait_for, interval, within)
     with OperatorClient(directory) as client:
 
         def page() -> RenderableType:
             return status_panel(client.status(), directory)
 
         _show(client.status, page, page, output, every_s=interval if watch else None)
+
+
+def _wait(directory: Path, stage: str, every_s: float, within_s: float | None) -> None:
+    """Wait for a stage; what is waited for goes to standard error."""
+    from controller.cli.shared.output import say
+    from controller.cli.show.wait import Pace, wait_for_stage, wanted_stage
+
+    wait_for_stage(directory, wanted_stage(stage), Pace(every_s, within_s, time.monotonic, time.sleep), say)
 
 
 def gates(

@@ -1,43 +1,26 @@
 // Updates the page: one event stream, and the lists are read again when an event changes them.
 
 import { addSample, addSeries, lastSample, startCharts } from "./charts.js";
+import { connected, heard, read, showAge, silentMs } from "./fresh.js";
+import { refreshFragments } from "./fragments.js";
 import { showStatus } from "./status.js";
 import { addEntry, showBalances, showEntries, showGates, showOrders } from "./tables.js";
-import { clock } from "./wording.js";
 
 const ROWS = 14;
 const SILENCE_MS = 10_000;
 const GATES_EVERY_MS = 5_000;
+const FRAGMENTS_EVERY_MS = 3_000;
 const SETTLE_MS = 400;
 
-const link = document.getElementById("link");
 const rendered = { ...document.body.dataset };
 let seq = 0;
-let lastEventAt = Date.now();
 let source = null;
 let stage = "";
 
-async function read(path) {
-  const response = await fetch(path, { headers: { accept: "application/json" } });
-  if (!response.ok) throw new Error(`${path} answered ${response.status}`);
-  return response.json();
-}
-
-function connected(yes) {
-  const was = document.body.classList.contains("stale");
-  document.body.classList.toggle("stale", !yes);
-  if (yes) {
-    link.textContent = "● live";
-    link.className = "pill good";
-  } else if (!was) {
-    link.textContent = `✖ disconnected since ${clock(lastEventAt)} UTC`;
-    link.className = "pill bad";
-  }
-}
-
 function onStatus(status) {
-  lastEventAt = Date.now();
+  heard();
   connected(true);
+  showAge(status);
   // Another policy or version changes the page itself: reload it.
   if (String(status.ramp_steps) !== rendered.rampSteps || status.gatehouse_version !== rendered.version) window.location.reload();
   showStatus(status);
@@ -49,7 +32,7 @@ function onStatus(status) {
 const streamed = [];
 
 function onEntry(entry) {
-  lastEventAt = Date.now();
+  heard();
   if (entry.seq <= seq) return;
   seq = entry.seq;
   streamed.push(entry);
@@ -109,7 +92,7 @@ function connect() {
 }
 
 async function noticeSilence() {
-  if (Date.now() - lastEventAt < SILENCE_MS) return;
+  if (silentMs() < SILENCE_MS) return;
   try {
     onStatus(await read("/v1/status"));
   } catch {
@@ -121,3 +104,4 @@ startCharts();
 connect();
 setInterval(noticeSilence, SILENCE_MS / 2);
 setInterval(() => { if (!document.hidden) lists.ask("gates"); }, GATES_EVERY_MS);
+setInterval(() => { if (!document.hidden) refreshFragments().catch(() => connected(false)); }, FRAGMENTS_EVERY_MS);

@@ -15,7 +15,19 @@ from controller.authority.command import Command, VerifiedCommand
 from controller.authority.verify import verify
 from controller.core import events as e
 from controller.core.causes import Cause
-from controller.core.decisions import declared, documents, drills, evidence, flatten, governance, guards, landing, moves, witnessed
+from controller.core.decisions import (
+    alerts,
+    declared,
+    documents,
+    drills,
+    evidence,
+    flatten,
+    governance,
+    guards,
+    landing,
+    moves,
+    witnessed,
+)
 from controller.core.decisions.binding import check_authorised, check_bound, check_unspent, unauthorised
 from controller.core.decisions.draft import CommandReply, Draft, SealReply
 from controller.core.decisions.governance import Change
@@ -213,6 +225,7 @@ def _judge(draft: Draft, verified: VerifiedCommand, seen: Tick | None, *, anchor
 def _check_move(state: State, policy: Policy, verb: Verb, target: Position, now: Millis) -> None:
     move(state.position, verb, target, halt=state.halt, steps=step_count(policy))
     guards.check_validation(state, verb)
+    alerts.check_acknowledged(state, verb, target, now)
     declared.check_variant(state, policy, verb, target)
     if verb in {Verb.ADVANCE, Verb.RAMP, Verb.RESUME}:
         documents.check_release_settled(state)
@@ -323,7 +336,7 @@ def _wait(draft: Draft, verified: VerifiedCommand, judged: _Judged) -> CommandRe
     )
     detail = f"signed by {', '.join(_persons(verified))}: {command.reason}. Any key can veto it with `gatehouse veto --key "
     "KEY --reason WHY`."
-    draft.do(Alert(AlertKind.STAGE, f"{command.verb} to {judged.target} waits for its cooling-off period", detail))
+    draft.do(Alert(AlertKind.COMMAND, f"{command.verb} to {judged.target} waits for its cooling-off period", detail))
     return CommandReply(result=evidence.result_text(judged.result), applies_at=applies_at)
 
 

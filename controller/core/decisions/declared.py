@@ -12,6 +12,8 @@ from controller.core.lifecycle import Position
 from controller.core.state import State
 from exchange.errors import Refused
 from gates.engine import GateResult
+from gates.replay_parity import detail, why_none
+from gates.signals import Signals
 from gates.verdict import Verdict
 from policies.authority import Verb
 from policies.rules import METRICS, GateName, Op
@@ -76,10 +78,21 @@ def check_variant(state: State, policy: Policy, verb: Verb, target: Position) ->
         )
 
 
+def _replay(state: State, policy: Policy) -> tuple[str, ...]:
+    """What the policy declares of a replay of the bot's signals, and what came of it."""
+    signals = Signals() if state.tally is None else state.tally.signals
+    why = why_none(policy.performance, signals)
+    compared = signals.compared
+    if why or compared is None:
+        return (f"replay of signals: {why}",)
+    return (f"replay of signals: {compared.error or detail(compared)}",)
+
+
 def lines(state: State, policy: Policy, gate: GateName) -> tuple[str, ...]:
     """What is left of what the policy declares, for people, at the gate where it counts."""
     if gate is GateName.VALIDATION and (count := looks(state, policy)) is not None:
-        return (f"looks: {count.used} of {count.declared} declared verdicts were asked for, {count.left} left in this run",)
+        looked = f"looks: {count.used} of {count.declared} declared verdicts were asked for, {count.left} left in this run"
+        return (looked, *_replay(state, policy))
     if gate is GateName.TESTNET_READY and (count := variants(state, policy)) is not None:
         return (f"variants: {count.used} of {count.declared} declared releases began a validation, {count.left} left",)
     return ()

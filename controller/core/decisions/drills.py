@@ -194,7 +194,7 @@ def fault_reported(draft: Draft, report: FaultReported) -> None:
     if not report.exercised:
         reason = report.problem[:500]
         draft.emit(e.DrillFailed(command_id=drill.command_id, venue=drill.venue, drill=drill.kind, reason=reason))
-        draft.do(Alert(AlertKind.DRILL, f"the {drill.kind} drill could not be run", reason))
+        draft.do(Alert(AlertKind.DRILL_FAILED, f"the {drill.kind} drill could not be run", reason))
         return
     if problem := report.problem or _not_shown(draft.after, drill):
         _fail(draft, problem)

@@ -8,6 +8,7 @@ from controller.version import VERSION
 from exchange.errors import Refused
 from exchange.model import Millis
 from gates import evidence as bundles
+from gates import replay_parity
 from gates.computed import Run, counted, statistics
 from gates.drills import GreenDrill, drill_metrics
 from gates.engine import GateResult, evaluate, result_bytes
@@ -52,6 +53,7 @@ def _computed(state: State, tally: Tally, subject: Subject) -> tuple[Metric, ...
     asked_for = {kind for kind, spec in DRILLS.items() if spec.metric is not None}
     passed = sum(1 for kind, one in state.drills.items() if kind in asked_for and one.green and one.at >= tally.started_at)
     found = counted(run, drills=passed, variants=len(state.variants))
+    found += replay_parity.metrics(run, None if state.policy is None else state.policy.performance)
     measured = state.measured
     if measured is None or measured.run_started_at != tally.series.started_at:
         return found

@@ -52,9 +52,9 @@ def judge_guards(draft: Draft, policy: Policy, venue: VenueName, market: Market 
     """
     state = draft.after
     here = state.position
-    as_if = here if here.stage is not Stage.HALTED else LIVE if venue is VenueName.LIVE else VALIDATED
+    as_if = judged_as(state, venue)
     breaches = breached_guards(
-        _measurements(state, policy, venue, market, tick, draft.now), policy, as_if.stage, as_if.step, draft.now
+        guard_measurements(state, policy, venue, market, tick, draft.now), policy, as_if.stage, as_if.step, draft.now
     )
     # What a drill practises is recorded like any other restriction; everything else is judged without it.
     judged = breaches if state.drill is None else drills.unexpected(state.drill, breaches, armed=state.armed)
@@ -75,6 +75,12 @@ def judge_guards(draft: Draft, policy: Policy, venue: VenueName, market: Market 
     if worst is not None and opens_window:
         _record_soft_breach(draft, venue, worst)
     _demote_if_pending(draft, policy, market)
+
+
+def judged_as(state: State, venue: VenueName) -> Position:
+    """The position whose limits the guards judge by: while HALTED the one that a resume could lead to."""
+    here = state.position
+    return here if here.stage is not Stage.HALTED else LIVE if venue is VenueName.LIVE else VALIDATED
 
 
 def _record_level(draft: Draft, venue: VenueName, breaches: tuple[Breach, ...], reducing: frozenset[GuardName]) -> None:
@@ -258,9 +264,10 @@ def _breaches_of_last_samples(state: State, policy: Policy, venue: VenueName, ta
 # Measurements
 
 
-def _measurements(
+def guard_measurements(
     state: State, policy: Policy, venue: VenueName, market: Market | None, tick: Tick, now: Millis
 ) -> GuardMeasurements:
+    """Everything the guards of a venue are judged by at ``now``. The operators' port shows it too."""
     ledger = state.ledger(venue)
     equity = equity_eur(ledger, policy, market.quotes, state.rates) if market else None
     offset = tick.clock_offset_ms.get(venue)

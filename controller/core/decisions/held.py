@@ -31,6 +31,7 @@ from controller.core.state import Ledger, State
 from exchange.model import Millis
 from exchange.ports import VenueName
 from gates.measure import Tally
+from gates.protection import Protection
 from policies.values import replace
 
 HOLD_SAMPLE_MS = 30_000
@@ -41,7 +42,7 @@ HOLD_COMPARED_MS = 60_000
 
 Measurement = e.Sampled | e.Reconciled
 
-_ALIKE = ("venue", "source", "accelerated", "covered", "uncovered_reason", "attested")
+_ALIKE = ("venue", "source", "accelerated", "covered", "uncovered_reason", "attested", "unprotected")
 _ALIKE_IN_KIND = ("equity_eur", "exposure_eur", "bid", "ask", "clock_offset_ms", "statement_at")
 
 
@@ -266,7 +267,13 @@ def _judged_tally(tally: Tally) -> Tally:
         gap_why="",
         longest_gap_why="",
         longest_gap_at=Millis(0),
+        protection=_judged_protection(tally.protection),
     )
+
+
+def _judged_protection(protection: Protection) -> Protection:
+    """As with the gaps: time with a position and without an entry counts as unprotected too, so only the edges matter."""
+    return Protection(min(protection.samples, 1), open_ms=min(protection.open_ms, 1))
 
 
 _ALIKE_TO_JUDGE: dict[str, Callable[[Any, Any], bool]] = {

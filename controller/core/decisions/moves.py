@@ -61,7 +61,8 @@ def go(draft: Draft, verb: Verb, target: Position, *, cause: Cause, reason: str,
         left |= {halted}
     for name in sorted(left):
         draft.do(CancelAll(name, symbols(draft), because=f"{old} → {here}: {reason}"))
-    kind = AlertKind.HALTED if here.stage is Stage.HALTED else AlertKind.STAGE
+    soft = AlertKind.STEP_DOWN if cause is Cause.SOFT_BREACH else AlertKind.STAGE
+    kind = AlertKind.HALTED if here.stage is Stage.HALTED else soft
     draft.do(Alert(kind, f"{old} → {here}", f"{cause}: {reason}"))
 
 

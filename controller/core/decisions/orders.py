@@ -166,15 +166,16 @@ def _admitted_event(state: State, request: OrderRequested, verdict: Admit, clien
         bid=verdict.quote.bid,
         ask=verdict.quote.ask,
         conditions=request.conditions,
+        trace_id=request.trace_id,
     )
 
 
 def _deny(draft: Draft, request: OrderRequested, denial: Deny) -> Deny:
-    draft.emit(_denied_event(request.bot, request.intent, denial))
+    draft.emit(_denied_event(request.bot, request.intent, denial, request.trace_id))
     return denial
 
 
-def _denied_event(bot: str, intent: OrderIntent, denial: Deny) -> e.OrderDenied:
+def _denied_event(bot: str, intent: OrderIntent, denial: Deny, trace_id: str = "") -> e.OrderDenied:
     return e.OrderDenied(
         bot=bot,
         bot_client_id=intent.client_id,
@@ -188,4 +189,5 @@ def _denied_event(bot: str, intent: OrderIntent, denial: Deny) -> e.OrderDenied:
         measured=denial.measured,
         threshold=denial.threshold,
         message=denial.message,
+        trace_id=trace_id,
     )

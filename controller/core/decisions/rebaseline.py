@@ -108,7 +108,7 @@ def apply(draft: Draft, command: Command, step: Step) -> None:
     )
     ended = f"; {len(step.lost_orders)} orders that it forgot are over" if step.lost_orders else ""
     gone = f"; of what gatehouse bought, {listed(lost)} is gone" if lost else ""
-    draft.do(Alert(AlertKind.RECONCILIATION, f"{step.venue} has a new baseline", f"{_line(step)}{gone}{ended}: {command.reason}"))
+    draft.do(Alert(AlertKind.CAPITAL, f"{step.venue} has a new baseline", f"{_line(step)}{gone}{ended}: {command.reason}"))
 
 
 def hint(state: State, venue: VenueName) -> str:

@@ -61,8 +61,8 @@ def _revoke(draft: Draft, why: str) -> None:
     here = draft.after.position
     draft.emit(e.ValidationRevoked(reason=why))
     title = f"the validation is revoked: {here} → TESTNET_VALIDATING"
-    alerts.raise_once(draft, AlertKind.BREACH, title, why)
-    draft.do(Alert(AlertKind.BREACH, title, why))
+    alerts.raise_once(draft, AlertKind.VALIDATION, title, why)
+    draft.do(Alert(AlertKind.VALIDATION, title, why))
     draft.do(CancelAll(VenueName.LIVE, moves.symbols(draft), because=why))
 
 

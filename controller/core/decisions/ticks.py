@@ -5,6 +5,7 @@ from __future__ import annotations
 from controller.core import events as e
 from controller.core.decisions import (
     absence,
+    alert_watch,
     attestation,
     bot_liveness,
     closed_symbols,
@@ -12,6 +13,8 @@ from controller.core.decisions import (
     drills,
     flatten,
     guards,
+    integrity,
+    protection,
     rates,
     streams,
 )
@@ -43,6 +46,7 @@ def tick(draft: Draft, input_: Tick) -> None:
         if market is not None:
             _sample(draft, policy, venue, market, input_)
         streams.observe(draft, venue, input_)
+        integrity.observe(draft, venue, input_)
         guards.judge_guards(draft, policy, venue, market, input_)
     rates.watch(draft)
     if policy is not None:
@@ -51,6 +55,7 @@ def tick(draft: Draft, input_: Tick) -> None:
         flatten.go_on(draft, input_.markets.get(market_of(draft.after.flatten.venue)))
     drills.finish_crash(draft)
     drills.halt_when_overdue(draft)
+    alert_watch.watch(draft, input_)
     commands.apply_when_due(draft, input_)
 
 
@@ -84,6 +89,7 @@ def _sample(draft: Draft, policy: Policy, venue: VenueName, market: Market, inpu
             clock_offset_ms=input_.clock_offset_ms.get(venue),
             clock_uncertainty_ms=input_.clock_uncertainty_ms.get(venue, 0),
             attested=None if judged is None else judged.attested,
+            unprotected=protection.why_not(state, policy, market, equity, input_, now),
             statement_at=None if judged is None else judged.at or state.ledger(venue).statement_at,
         )
     )

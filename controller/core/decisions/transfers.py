@@ -51,7 +51,7 @@ def recognise(draft: Draft, reading: AccountRead, gaps: Sequence[Gap]) -> bool:
     draft.emit(e.CapitalMoved(venue=venue, moves=booked, shift_eur=shift, taken=lost))
     gone = f"; of what gatehouse bought, {rebaseline.listed(lost)} is gone" if lost else ""
     line = "; ".join(f"{'a withdrawal' if one.amount < 0 else 'a deposit'} of {text(abs(one.amount))} {one.asset}" for one in moves)
-    draft.do(Alert(AlertKind.RECONCILIATION, f"money came to or left {venue}", f"{line}{gone}"))
+    draft.do(Alert(AlertKind.CAPITAL, f"money came to or left {venue}", f"{line}{gone}"))
     return True
 
 

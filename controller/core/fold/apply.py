@@ -21,13 +21,16 @@ from controller.core.fold import (
     drills,
     flatten,
     guards,
+    integrity,
     lost_runs,
     orders,
     rates,
     shadow,
+    signals,
     steps,
     streams,
 )
+from controller.core.fold.positions import at_risk
 from controller.core.inputs import Release
 from controller.core.lifecycle import Position
 from controller.core.order_state import OrderState
@@ -145,7 +148,7 @@ def _started(state: State, event: e.ControllerStarted) -> State:
     if event.gatehouse_version != state.gatehouse_version:
         state = _void_evidence(_governed(state, gatehouse_version=event.gatehouse_version), "version of gatehouse")
         state = replace(state, tally=_new_tally(state, state.position))
-    state = streams.restarted(state)
+    state = integrity.restarted(streams.restarted(state))
     ledgers = {name: replace(ledger, reconciled_at=None, clean=False) for name, ledger in state.ledgers.items()}
     return replace(
         drills.restarted(guards.restarted(_end_mock(state))),
@@ -250,7 +253,7 @@ def _stage(state: State, event: e.StageChanged) -> State:
     here = Position(event.stage, event.step)
     before = Position(event.from_stage, event.from_step)
     halted = here.stage is Stage.HALTED
-    state = guards.moved(alerts.halted(drills.ended_by_move(state, event), event), event)
+    state = guards.moved(alerts.moved(drills.ended_by_move(state, event), event), event)
     if before.stage is Stage.HALTED:
         # The persons who signed the resume accepted the drawdown so far; the next one is measured from here.
         state = replace(state, ledgers=Map({name: replace(ledger, peak_eur=None) for name, ledger in state.ledgers.items()}))
@@ -384,6 +387,8 @@ def _sampled(state: State, event: e.Sampled) -> State:
     if clock is not None and not practised:
         tally = tally.with_clock(clock, event.count)
     uncovered = event.uncovered_reason or ("" if event.equity_eur is not None else "the account cannot be valued")
+    held = at_risk(state, ledger)
+    tally = tally.with_protection(event.unprotected, held=held, interval_ms=event.interval_ms, at=at, count=event.count)
     tally = tally.with_sample(
         event.equity_eur,
         covered=event.covered,
@@ -423,7 +428,7 @@ _APPLY: dict[type[e.Event], Callable[[State, Any], State]] = {
     e.EvidenceSealed: _sealed,
     e.StageChanged: _stage,
     e.BreachDetected: lambda state, event: guards.breached(alerts.breached(state, event), event),
-    e.GuardLevelChanged: lambda state, event: drills.guard_level(guards.level(state, event), event),
+    e.GuardLevelChanged: lambda state, event: drills.guard_level(guards.level(alerts.guard_level(state, event), event), event),
     e.HaltMeasured: _measured,
     e.OrderAdmitted: orders.admitted,
     e.OrderDenied: lambda state, event: drills.order_denied(orders.denied(state, event), event),
@@ -445,6 +450,7 @@ _APPLY: dict[type[e.Event], Callable[[State, Any], State]] = {
     e.AccountChecked: _account_checked,
     e.Sampled: _sampled,
     e.RunMeasured: _run_measured,
+    e.SignalsReplayed: signals.replayed,
     e.SymbolClosed: closed_symbols.closed,
     e.SymbolReopened: closed_symbols.reopened,
     e.EurRateRead: rates.rate_read,
@@ -454,12 +460,15 @@ _APPLY: dict[type[e.Event], Callable[[State, Any], State]] = {
     e.BotKeyRevoked: bot_keys.key_revoked,
     e.AlertRaised: alerts.alert_raised,
     e.AlertAcknowledged: alerts.acknowledged,
+    e.AlertCleared: alerts.alert_cleared,
+    e.AlertEscalated: alerts.escalated,
+    e.AlertHandedOver: alerts.handed_over,
     e.ArchiveApproved: lambda state, _: state,
     e.JournalArchived: lambda state, _: state,
     e.DrillStarted: drills.drill_started,
     e.DrillLatched: drills.drill_latched,
-    e.DrillFinished: drills.drill_finished,
-    e.DrillFailed: drills.drill_failed,
+    e.DrillFinished: lambda state, event: alerts.drill_finished(drills.drill_finished(state, event), event),
+    e.DrillFailed: lambda state, event: alerts.drill_failed(drills.drill_failed(state, event), event),
     e.FlattenStarted: flatten.started,
     e.FlattenSliced: flatten.sliced,
     e.FlattenWaits: flatten.waits,
@@ -471,4 +480,5 @@ _APPLY: dict[type[e.Event], Callable[[State, Any], State]] = {
     e.ShadowCompared: shadow.compared,
     e.ValidationRevoked: shadow.revoked,
     e.StreamsObserved: streams.observed,
+    e.IntegrityObserved: integrity.observed,
 }

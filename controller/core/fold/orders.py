@@ -8,7 +8,7 @@ from immutables import Map
 
 from controller.core import events as e
 from controller.core.bookings import Booking, misnamed, trade_key, without
-from controller.core.fold import budget
+from controller.core.fold import budget, signals
 from controller.core.fold.flatten import SELLER
 from controller.core.movements import KEPT, Movement, changes, may_be_cut
 from controller.core.order_state import IN_FLIGHT, OrderState, bot_key, settled_line
@@ -117,6 +117,7 @@ def admitted(state: State, event: e.OrderAdmitted) -> State:
     )
     horizon = state.at - state.policy.limits.order_rate.per_ms
     ids, bot_id = state.by_bot_id, event.bot_client_id
+    state = signals.decided(state, event)
     return replace(
         put(state if event.bot == SELLER else _counted(state, Tally.with_order), order),
         order_number=order.number,
@@ -125,14 +126,14 @@ def admitted(state: State, event: e.OrderAdmitted) -> State:
     )
 
 
-def denied(state: State, _: e.OrderDenied) -> State:
+def denied(state: State, event: e.OrderDenied) -> State:
     """Count a denied order."""
-    return _counted(state, lambda tally: tally.with_denial())
+    return _counted(signals.decided(state, event), lambda tally: tally.with_denial())
 
 
 def denied_again(state: State, event: e.OrdersDeniedAgain) -> State:
     """Count orders that were denied like one before."""
-    return _counted(state, lambda tally: tally.with_denial(event.count))
+    return _counted(signals.denied_again(state, event), lambda tally: tally.with_denial(event.count))
 
 
 def _settled(state: State, order: OrderState) -> State:

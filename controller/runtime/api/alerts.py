@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from controller.console.alerts import AcknowledgedView, AlertView
+from controller.core.alert_catalogue import severity_of
 from controller.core.state import State
 
 
@@ -17,6 +18,10 @@ def alert_views(state: State) -> tuple[AlertView, ...]:
             at_ms=alert.at,
             times=alert.times,
             last_at_ms=alert.last_at,
+            severity=severity_of(alert.kind).value,
+            cleared_at_ms=alert.cleared_at,
+            escalated=alert.escalated,
+            reached=alert.reached,
         )
         for alert in state.alerts
     )

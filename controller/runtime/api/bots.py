@@ -33,10 +33,12 @@ from controller.runtime.api.bot_streams import BotStreams
 from controller.runtime.api.early_denials import EarlyDenials
 from controller.runtime.api.shown_orders import fill_of, report_of
 from controller.runtime.followers.recent import RecentHistory
+from controller.runtime.followers.tracing import Tracing
 from controller.runtime.loop.inbox import Inbox, InboxFull, Undecided
 from controller.runtime.loop.writer import CommittedBatch, Writer
 from controller.runtime.venues.candles import Candles
 from controller.runtime.venues.markets import Markets
+from controller.telemetry.facade import OFF
 from exchange.errors import GatehouseError
 from exchange.model import (
     Balance,
@@ -81,6 +83,7 @@ class Bots:
         history: RecentHistory,
         clock: Clock,
         blocked: Callable[[], str] = lambda: "",
+        tracing: Tracing | None = None,
     ) -> None:
         """``blocked`` says why no order can leave now, whatever is decided about it; empty when one can."""
         self._writer = writer
@@ -90,6 +93,7 @@ class Bots:
         self._history = history
         self._clock = clock
         self._blocked = blocked
+        self._tracing = tracing or Tracing(OFF, clock)
         self._also_denies: Callable[[VenueName, OrderIntent], Deny | None] = lambda _venue, _intent: None
         self._undecided: Counter[tuple[str, str]] = Counter()
         self._waiting: dict[str, asyncio.Event] = {}
@@ -110,6 +114,12 @@ class Bots:
 
     async def place(self, bot: str, order: NewOrder, *, key: str) -> PlaceReply:
         """Decide, journal and send one order, and wait for the venue's answer."""
+        trace_id = self._tracing.requested(bot, order)
+        reply = await self._place(bot, order, key, trace_id)
+        self._tracing.replied(trace_id, reply)
+        return reply
+
+    async def _place(self, bot: str, order: NewOrder, key: str, trace_id: str) -> PlaceReply:
         venue, intent = self._writer.state.venue or VenueName.MOCK, order.intent(order.client_id or "")
         if (denial := self._denied_at_once(bot, venue, intent)) is not None:
             self._early.note(bot, intent, denial)
@@ -122,6 +132,7 @@ class Bots:
             venue=venue,
             key=key,
             conditions=order.conditions,
+            trace_id=trace_id,
         )
         name = (bot, intent.client_id)
         self._undecided[name] += 1

@@ -12,7 +12,7 @@ from controller.authority.meaning import meaning
 from controller.authority.signing import propose
 from controller.authority.verify import verify
 from controller.authority.wordcode import word_code
-from controller.console.port import GateRefused, StreamItem
+from controller.console.port import LOCAL_SOCKET, GateRefused, StreamItem
 from controller.console.schema import (
     CheckpointView,
     EntryView,
@@ -28,11 +28,13 @@ from controller.core import events as e
 from controller.core.decisions import declared, evidence, landing, leaving, rebaseline
 from controller.core.decisions.draft import CommandReply, Decision, SealReply
 from controller.core.decisions.governance import policy_after, target_of
-from controller.core.inputs import CommandSubmitted, Input, ProposalAsked, StatisticsComputed, SubmissionInvalid
+from controller.core.inputs import CommandSubmitted, Input, ProposalAsked, SignalsReplayed, StatisticsComputed, SubmissionInvalid
 from controller.core.lifecycle import Position
 from controller.core.state import State
 from controller.journal.port import Journal, LeasedJournal
 from controller.runtime.api import views
+from controller.runtime.api.facts import seen_by_the_leader
+from controller.runtime.api.inspector import Inspector
 from controller.runtime.api.reads import Reads
 from controller.runtime.api.refusals import Refusals
 from controller.runtime.api.runs import with_outlooks
@@ -48,6 +50,7 @@ from controller.runtime.loop.permit import PermitOffice
 from controller.runtime.loop.writer import Writer
 from controller.runtime.venues.markets import Markets
 from controller.telemetry.health import Probe, livez
+from controller.telemetry.observed import Seen
 from exchange.errors import GatehouseError, Refused, Unauthorised, UsageError
 from exchange.model import Millis
 from exchange.ports import Clock, VenueName
@@ -103,6 +106,14 @@ class Operator(Reads):
         self._refusals = Refusals(clock.monotonic_ns)
         self._heartbeat = heartbeat
         self._token = token
+        self.inspector = Inspector(
+            state=lambda: writer.seen,
+            read=lambda after, limit: self._read(lambda: list(journal.read(after=after, limit=limit))),
+            oldest=lambda: journal.readable_after,
+            history=history,
+            seen=markets.measured_now,
+            now=self._now,
+        )
         self.signer_budget: Callable[[], SignerBudgetView | None] = lambda: None
         self.before_proposal: Callable[[Verb], Awaitable[None]] = _nothing
 
@@ -113,6 +124,10 @@ class Operator(Reads):
     async def status(self) -> StatusView:
         """The deployment now."""
         return self._status()
+
+    def facts(self) -> Seen:
+        """What the metrics show of this moment."""
+        return seen_by_the_leader(self._writer, self._markets, self._permits, self._target_statuses())
 
     async def gates(self) -> Sequence[GateView]:
         """The gates of the next edges up, evaluated now."""
@@ -156,8 +171,8 @@ class Operator(Reads):
             leaves=leaving.left_behind(state, policy, target),
         )
 
-    async def measured(self, report: StatisticsComputed) -> None:
-        """Let the writer take over the statistics of the run. Raises ``Undecided`` if it does not answer."""
+    async def measured(self, report: StatisticsComputed | SignalsReplayed) -> None:
+        """Let the writer take over what was measured beside it. Raises ``Undecided`` if it does not answer."""
         await self._ask(report)
 
     async def submit(self, envelope_text: str) -> ReceiptView:
@@ -194,10 +209,10 @@ class Operator(Reads):
             raise _refusal(reply, gate)
         return self._receipt(gate, waits=reply.applies_at is not None)
 
-    async def halt(self, reason: str) -> ReceiptView:
+    async def halt(self, reason: str, by: str = LOCAL_SOCKET) -> ReceiptView:
         """Halt without a signature. Orders are stopped and being cancelled before the writer records it."""
         try:
-            await self._halt.ask(by="local socket", reason=reason)
+            await self._halt.ask(by=by, reason=reason)
         except Undecided:
             return self._receipt(None).model_copy(update={"recorded": False})
         return self._receipt(None)

@@ -49,10 +49,11 @@ class Reads:
         """Every state balance."""
         return views.balance_views(self._state())
 
-    async def series(self, after: Millis) -> SeriesView:
-        """The samples after an instant, thinned to at most ``MAX_SERIES_POINTS``. Time that is not covered stays in sight."""
+    async def series(self, after: Millis, until: Millis | None = None) -> SeriesView:
+        """The samples after an instant and up to another, at most ``MAX_SERIES_POINTS``. Time not covered stays in sight."""
         lines = self._history.sample_lines
-        lines = lines[bisect_right(lines, int(after), key=time_of) :]
+        end = len(lines) if until is None else bisect_right(lines, int(until), key=time_of)
+        lines = lines[bisect_right(lines, int(after), key=time_of) : end]
         step = max(1, -(-len(lines) // MAX_SERIES_POINTS))
         # Counted from the newest, so that a chart always ends with it.
         starts = range(len(lines) % step or step, len(lines) + 1, step) if lines else range(0)

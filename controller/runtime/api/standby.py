@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from itertools import islice
 
-from controller.console.port import StreamItem
+from controller.console.port import LOCAL_SOCKET, StreamItem
 from controller.console.role import Role, StandbyView
 from controller.console.schema import EntryView, GateView, ProposalView, ProposeRequest, ReceiptView, StatusView
 from controller.core import events as e
 from controller.core.decisions.boot import boot
 from controller.core.inputs import Boot
+from controller.journal.chain import Entry
 from controller.journal.lease import TERM_S
 from controller.runtime.api import views
+from controller.runtime.api.inspector import Inspector
 from controller.runtime.api.reads import Reads
 from controller.runtime.followers.recent import RecentHistory
 from controller.runtime.loop.inbox import Inbox
@@ -62,6 +65,14 @@ class StandbyOperator(Reads):
         self._clock = clock
         self._mark = mark
         self._markets = _NoMarkets(clock)
+        self.inspector = Inspector(
+            state=self._state,
+            read=self._kept,
+            oldest=lambda: history.entries[0][0].seq - 1 if history.entries else self._state().seq,
+            history=history,
+            seen=lambda: None,
+            now=lambda: Millis(max(clock.now(), self._state().at)),
+        )
 
     def alive(self) -> Probe:
         """Alive while it polls the journal, with or without success."""
@@ -99,6 +110,9 @@ class StandbyOperator(Reads):
         entries = [(entry, event) for entry, event in self._history.entries if entry.seq > after]
         return [views.entry_view(entry, event) for entry, event in entries[:limit]]
 
+    async def _kept(self, after: int, limit: int) -> list[Entry]:
+        return list(islice((entry for entry, _ in self._history.entries if entry.seq > after), limit))
+
     async def propose(self, request: ProposeRequest, *, seal: bool) -> ProposalView:  # noqa: ARG002 - the same for every request
         """Refused: only the leader decides."""
         raise _only_the_leader()
@@ -107,7 +121,7 @@ class StandbyOperator(Reads):
         """Refused: only the leader decides."""
         raise _only_the_leader()
 
-    async def halt(self, reason: str) -> ReceiptView:
+    async def halt(self, reason: str, by: str = LOCAL_SOCKET) -> ReceiptView:  # noqa: ARG002 - the mark says why, not who
         """Take the journal over and halt. The receipt names the last entry before the request; the halt follows it."""
         await asyncio.to_thread(self._mark, reason)
         self._standby.halt(reason)

@@ -100,6 +100,15 @@ def _streams(event: e.StreamsObserved) -> str:
     return f"{event.venue} streams in this run: {'; '.join(lines)}"
 
 
+def _integrity(event: e.IntegrityObserved) -> str:
+    books = "; ".join(
+        f"{one.symbol} crossed {one.crossed_ms} ms, {one.resyncs} resyncs, {one.diverged} of {one.compared} comparisons apart"
+        for one in event.books
+    )
+    calls = f"{event.calls.requests} calls, {event.calls.limited} answers 429, {event.calls.banned} bans"
+    return f"{event.venue} in this run: {calls}" + (f"; {books}" if books else "")
+
+
 def _rate_read(event: e.EurRateRead) -> str:
     said = text(event.low) if event.low == event.high else f"{text(event.low)} to {text(event.high)}"
     return f"{event.source} says {said} for one EUR"
@@ -185,5 +194,6 @@ _LINES: Mapping[type[e.Event], Callable[[Any], str]] = MappingProxyType(
         ),
         e.ValidationRevoked: lambda event: f"the validation is revoked: {event.reason}",
         e.StreamsObserved: _streams,
+        e.IntegrityObserved: _integrity,
     }
 )

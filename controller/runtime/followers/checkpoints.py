@@ -48,7 +48,10 @@ class TargetStatus:
 
 
 class CheckpointPublisher:
-    """Publishes a signed checkpoint to every target on each stage change and every five minutes. ``notify`` gets its alerts."""
+    """Publishes a signed checkpoint to every target on each stage change and every five minutes.
+
+    ``notify`` gets its alerts, ``ended`` what is over.
+    """
 
     def __init__(
         self,
@@ -58,7 +61,10 @@ class CheckpointPublisher:
         leaves: Leaves,
         clock: Clock,
         notify: Callable[[Alert], object],
+        ended: Callable[[AlertKind, str, str], object] = lambda *_: None,
     ) -> None:
+        self._ended = ended
+        self._agreed: set[str] = set()
         self._controller_id = controller_id
         self._private_key = private_key
         self._targets = tuple(targets)
@@ -180,6 +186,9 @@ class CheckpointPublisher:
         size = max(before.size, found.size)
         if found.outcome is Outcome.TAKEN:
             status = TargetStatus(found.target, size, self._clock.now())
+            if before.problem or found.target not in self._agreed:
+                self._agreed.add(found.target)
+                self._ended(AlertKind.CHECKPOINT, found.target, "it took a checkpoint")
         else:
             status = replace(before, size=size, problem=found.problem)
             if not before.problem or found.outcome is Outcome.CONTRADICTS:

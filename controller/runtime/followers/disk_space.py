@@ -30,6 +30,8 @@ LOW_BYTES = 5 * 1024**3
 
 CHECK_EVERY_S = 10.0
 
+LOW_TITLE = "the journal's disk gets low"
+
 _log = logging.getLogger(__name__)
 
 
@@ -81,7 +83,10 @@ class ReserveFile:
 
 
 class DiskReserve:
-    """Checks the journal's disk: an alert when it gets low, a halt when the reserve had to be freed. ``notify`` gets the alerts."""
+    """Checks the journal's disk: an alert when it gets low, a halt when the reserve had to be freed.
+
+    ``notify`` gets the alerts, ``ended`` what is over: an alert of a process before this one ends too, once the disk has room.
+    """
 
     def __init__(
         self,
@@ -91,15 +96,17 @@ class DiskReserve:
         inbox: Inbox,
         clock: Clock,
         notify: Callable[[Alert], object],
+        ended: Callable[[AlertKind, str, str], object] = lambda *_: None,
     ) -> None:
         self._reserve = reserve
+        self._ended = ended
         self._directory = directory
         self._permits = permits
         self._inbox = inbox
         self._clock = clock
         self._notify = notify
         self._halt_requested = self._halted = False
-        self._low = False
+        self._low: bool | None = None
         self._practising = False
 
     @property
@@ -154,5 +161,7 @@ class DiskReserve:
         if low and not self._low:
             percent = usage.free * 100 // usage.total
             detail = f"{usage.free // 1024**2} MiB, {percent} %, are free. Free disk space: a full disk halts the deployment."
-            self._notify(Alert(AlertKind.DISK, "the journal's disk gets low", detail))
+            self._notify(Alert(AlertKind.DISK, LOW_TITLE, detail))
+        elif not low and self._low is not False:
+            self._ended(AlertKind.DISK, LOW_TITLE, f"{usage.free // 1024**2} MiB are free")
         self._low = low

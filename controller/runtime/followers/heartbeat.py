@@ -17,7 +17,8 @@ from pathlib import Path
 
 from controller.console.watchdog_view import WatchdogView
 from controller.core.causes import Cause
-from controller.core.inputs import HaltAsked, WatchdogLogRead
+from controller.core.effects import AlertKind
+from controller.core.inputs import AlertEnded, AlertNoticed, HaltAsked, WatchdogLogRead
 from controller.core.state import State
 from controller.journal.chain import Head
 from controller.runtime.loop.inbox import Inbox
@@ -49,6 +50,8 @@ RECONNECT_AFTER_S = 0.5
 READ_AGE_MOST_MS = 60_000
 """A watchdog that has not read the open orders for this long may not be able to cancel them."""
 GOODBYE_WITHIN_S = 2.0
+LOST_AFTER_NS = 10_000_000_000
+LOST_TITLE = "the watchdog is not reached"
 
 _log = logging.getLogger(__name__)
 
@@ -141,7 +144,8 @@ class Heartbeat:
         self._seq = 0
         self._broken_at = ""
         self._silent = False
-        self._able_ns = clock.monotonic_ns()
+        self._able_ns = self._reached_ns = clock.monotonic_ns()
+        self._lost: bool | None = None
         self.cannot_cancel: Callable[[], str] = lambda: ""
         """Why this controller could cancel nothing now, for example because no signer answers; empty when it could."""
         self.heard = Heard()
@@ -193,7 +197,21 @@ class Heartbeat:
             if self._link.connected:
                 _log.error("the watchdog is lost: %s", why_not)
             self._link = replace(self._link, connected=False, why_not=why_not)
+            self._note_loss(why_not)
             await asyncio.sleep(RECONNECT_AFTER_S)
+
+    def _note_loss(self, why_not: str) -> None:
+        """Alert once when the watchdog has been away for ``LOST_AFTER_NS``."""
+        now_ns = self._clock.monotonic_ns()
+        if self._lost is not True and now_ns - self._reached_ns >= LOST_AFTER_NS:
+            self._lost = True
+            self._inbox.fact(AlertNoticed(AlertKind.WATCHDOG_LOST, LOST_TITLE, why_not, announce=True), now_ns)
+
+    def _note_reached(self) -> None:
+        self._reached_ns = now_ns = self._clock.monotonic_ns()
+        if self._lost is not False:
+            self._lost = False
+            self._inbox.fact(AlertEnded(AlertKind.WATCHDOG_LOST, LOST_TITLE, "it answers"), now_ns)
 
     async def goodbye(self) -> None:
         """Tell the watchdog that this controller ends in an orderly way. After ``run`` was cancelled; never raises."""
@@ -253,6 +271,7 @@ class Heartbeat:
             vouched_ns=now_ns - age_ms * 1_000_000 if taken else link.vouched_ns,
             watched=frozenset(VenueName(name) for name in venues if name in answer.served) if taken else link.watched,
         )
+        self._note_reached()
         await self._absorb(line, answer)
 
     def _unable_ns(self, now_ns: int) -> int:

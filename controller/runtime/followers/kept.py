@@ -129,6 +129,12 @@ class KeptOrders:
         """The client ids of the newest orders, newest first."""
         return (self._client_id(state, place) for place in range(min(most, len(self))))
 
+    def older(self, state: State, before: int | None) -> Iterator[tuple[int, str]]:
+        """Number and client id of every kept order, newest first, that is older than the order with the number ``before``."""
+        newest, oldest = self._last, self._last - len(self)
+        numbers = range(newest if before is None else min(newest, before - 1), oldest, -1)
+        return ((number, self._other_ids.get(number) or state.client_id(number)) for number in numbers)
+
     def of(self, state: State, bot: str, symbol: str, start: int, end: int) -> Iterator[str]:
         """The client ids of a bot's orders in a symbol that were admitted between ``start`` and ``end``, newest first."""
         whose = self._whose.get((bot, symbol))

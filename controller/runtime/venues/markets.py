@@ -13,9 +13,9 @@ from controller.core.state import market_of
 from controller.runtime.loop.inbox import Inbox
 from controller.runtime.venues.bots_heard import BotsHeard
 from controller.runtime.venues.clocks import ClockSeen, Silence
+from controller.runtime.venues.streams import Noted
 from exchange.model import Millis, Quote, SymbolRules
 from exchange.ports import Clock, MarketFeed, VenueName
-from exchange.stream_life import StreamLife
 
 MARKET_TICK_EVERY_S = 0.02
 
@@ -39,7 +39,7 @@ class Markets:
         clocks: Mapping[VenueName, Callable[[], ClockSeen]],
         accounts: Callable[[], Mapping[VenueName, AccountRead]] = dict,
         testnet: Callable[[], Asked | None] = lambda: None,
-        streams: Callable[[], Mapping[VenueName, tuple[StreamLife, ...]]] = dict,
+        streams: Callable[[], Noted] = Noted,
     ) -> None:
         self._feeds = feeds
         self._rules = rules
@@ -102,6 +102,7 @@ class Markets:
     def measured_now(self) -> Tick:
         """A tick with everything measured now."""
         clocks = {venue: seen() for venue, seen in self._clocks.items()}
+        noted = self._streams()
         fresh = {venue: seen.fresh for venue, seen in clocks.items() if seen.fresh is not None}
         return Tick(
             markets={venue: self._market(venue) for venue in self._feeds if venue in self._accelerated},
@@ -111,7 +112,8 @@ class Markets:
             bots=self.bots.heard_of(),
             accounts=self._accounts(),
             testnet=self._testnet(),
-            streams=self._streams(),
+            streams=noted.lives,
+            slots=noted.slots,
         )
 
     def silent_venues(self) -> dict[VenueName, Silence]:

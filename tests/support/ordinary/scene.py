@@ -29,7 +29,8 @@ from exchange.testnet.access.auth import DEFAULT_PERMISSIONS, ApiKey, Permission
 from exchange.testnet.config import AccountConfig, StreamLimits, TestnetConfig
 from exchange.testnet.server import RunningTestnet, running_testnet
 from policies.document import load_policy
-from policies.floors import LIVE_RULES, VALIDATION_RULES
+from policies.floors import LIVE_RULES
+from policies.required import VALIDATION_RULES
 from policies.schema import Policy
 from policies.stage import Mode
 from tests.support.ordinary import world

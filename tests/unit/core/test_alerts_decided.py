@@ -88,7 +88,7 @@ def test_an_acknowledgement_changes_nothing_else(desk: Desk) -> None:
     command = desk.state
     before = desk.state
     assert desk.ask(Verb.ACK_ALERT, command.alerts[0].id, "carol").code == ""
-    blank = {"seq": 0, "at": 0, "alerts": (), "acknowledged": (), "commands": State().commands}
+    blank = {"seq": 0, "at": 0, "alerts": (), "acknowledged": (), "standing": (), "commands": State().commands}
     assert replace(desk.state, **blank) == replace(before, **blank)  # type: ignore[arg-type]
     assert desk.decisions[-1].effects == ()
 

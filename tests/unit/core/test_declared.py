@@ -153,7 +153,7 @@ def test_without_a_declaration_nothing_is_refused() -> None:
 
 def test_what_is_left_is_said_at_the_gate_where_it_counts(desk: Desk) -> None:
     propose(desk)
-    (line,) = declared.lines(desk.state, desk.policy, GateName.VALIDATION)
+    line, _ = declared.lines(desk.state, desk.policy, GateName.VALIDATION)
     assert line == "looks: 1 of 2 declared verdicts were asked for, 1 left in this run"
     (line,) = declared.lines(desk.state, desk.policy, GateName.TESTNET_READY)
     assert line == "variants: 1 of 2 declared releases began a validation, 1 left"

@@ -261,7 +261,7 @@ def test_an_automatic_demotion_sends_an_alert(say: Say) -> None:
     say(Level.CANCEL_ALL)
     again(desk)
     alerts = [effect for effect in desk.decisions[-1].effects if isinstance(effect, Alert)]
-    assert [alert.kind for alert in alerts] == [AlertKind.BREACH, AlertKind.STAGE]
+    assert [alert.kind for alert in alerts] == [AlertKind.BREACH, AlertKind.STEP_DOWN]
     assert alerts[0].title == "quote-stale breached: RAMPING step 2 → RAMPING step 1"
 
 

@@ -127,7 +127,7 @@ def test_a_simulation_that_trades_too_well_is_revoked(live: Desk) -> None:
     assert "the simulated price differs from the real one by 10 to 10 bps" in desk.state.revoked
     assert [event.kind for event in decision.events][:2] == ["shadow-compared", "validation-revoked"]
     assert any(isinstance(effect, CancelAll) and effect.venue is VenueName.LIVE for effect in decision.effects)
-    assert any(isinstance(effect, Alert) and effect.kind is AlertKind.BREACH for effect in decision.effects)
+    assert any(isinstance(effect, Alert) and effect.kind is AlertKind.VALIDATION for effect in decision.effects)
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,8 @@ from gates.measure import Tally
 from gates.metric import Attestation, Metric
 from gates.parity import OrderTestTally
 from policies.drills import DrillKind
-from policies.floors import VALIDATION_RULES
 from policies.ramp import cap_eur
+from policies.required import VALIDATION_RULES
 from policies.rules import GateName, MetricName, Op
 from policies.schema import Policy
 from policies.stage import Stage

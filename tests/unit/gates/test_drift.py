@@ -7,20 +7,18 @@ from decimal import Decimal
 import pytest
 
 from gates import drift
-from gates.declared import Claim, Declared, Measurement, Parity
+from gates.declared import Claim, Declared, Measurement
 from policies.rules import MetricName
 from tests.unit.gates.series_kit import DAY_MS, HOUR_MS, named, order, series, trip
 
 MINUTE_MS = 60_000
 
 
-def measured(
-    claim: Claim | None = None, *, held: list[int] | None = None, days: int = 3, replayed: Parity | None = None
-) -> tuple[Measurement, ...]:
+def measured(claim: Claim | None = None, *, held: list[int] | None = None, days: int = 3) -> tuple[Measurement, ...]:
     """Six orders of 10 EUR each, and one round trip for each holding time."""
     trips = tuple(trip("0", held_ms=one) for one in ([HOUR_MS] * 3 if held is None else held))
     orders = (order(mid="10", price="10", filled="1"),) * 6
-    return drift.measure_behaviour(series(cap="10"), orders, trips, Declared(claim=claim), days * DAY_MS, replayed)
+    return drift.measure_behaviour(series(cap="10"), orders, trips, Declared(claim=claim), days * DAY_MS)
 
 
 @pytest.mark.parametrize(("seen", "claimed", "times"), [("6", "2", "3"), ("2", "6", "3"), ("5", "5", "1")])
@@ -92,15 +90,3 @@ def test_nine_holding_times_are_too_few() -> None:
     found = named(measured(Claim(holding_times_ms=tuple(range(1, 11))), held=list(range(1, 10))), MetricName.BEHAVIOUR_KS_P)
     assert found.value is None
     assert "each side needs 10" in found.detail
-
-
-def test_a_replay_that_decides_the_same_has_parity() -> None:
-    assert named(measured(replayed=Parity(8, 8)), MetricName.REPLAY_PARITY_RATIO).value == 1
-    assert named(measured(replayed=Parity(3, 2)), MetricName.REPLAY_PARITY_RATIO).value == Decimal("0.666666666")
-
-
-@pytest.mark.parametrize("replayed", [None, Parity(0, 0)])
-def test_without_a_replay_there_is_no_parity(replayed: Parity | None) -> None:
-    found = named(measured(replayed=replayed), MetricName.REPLAY_PARITY_RATIO)
-    assert found.value is None
-    assert "replay" in found.detail

@@ -17,7 +17,7 @@ from gates.measure import Tally
 from gates.metric import Metric
 from gates.registry import GATES
 from gates.verdict import SEVERITY, Verdict, combine
-from policies.floors import VALIDATION_RULES
+from policies.required import VALIDATION_RULES
 from policies.rules import (
     METRICS,
     STATISTIC_MAX_AGE_MS,

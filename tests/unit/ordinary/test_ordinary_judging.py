@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from policies.document import load_policy
-from policies.floors import LIVE_RULES, VALIDATION_RULES, violations
+from policies.floors import LIVE_RULES, violations
+from policies.required import VALIDATION_RULES
 from policies.stage import Environment, Mode
 from tests.support.ordinary import soak, world
 from tests.support.ordinary.climbing import too_long

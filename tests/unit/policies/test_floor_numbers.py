@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from policies.floors import DRILL_RULES, FLOORS, LIVE_RULES, REQUIRED_RULES, VALIDATION_RULES, violations
+from policies.floors import DRILL_RULES, FLOORS, LIVE_RULES, REQUIRED_RULES, violations
 from policies.numbers import text
+from policies.required import REPLAY_RULES, VALIDATION_RULES
 from policies.schema import FIRST_STEP_MAX_EUR, LIVE_CAP_MAX_EUR, STEP_FACTOR_MAX
 from tests.unit.policies.policy_kit import example
 
@@ -94,6 +95,17 @@ REQUIRED = {
         "form_rejects <= 0",
         "ack_p50_ms <= 300",
         "ack_p99_ms <= 1500",
+        "ack_p50_ratio >= 0.75",
+        "ack_p50_ratio <= 1.25",
+        "ack_p99_ratio >= 0.75",
+        "ack_p99_ratio <= 1.25",
+        "longest_unprotected_ms <= 5000",
+        "book_crossed_ratio <= 0.0001",
+        "longest_resync_ms <= 10000",
+        "book_divergences <= 0",
+        "rate_limited <= 0",
+        "address_bans <= 0",
+        "rate_limit_use_ratio <= 0.5",
         "stressed_pnl_eur >= 0",
         "stressed_return_lower >= -0.01",
         "claim_z >= -1.64",
@@ -106,6 +118,9 @@ REQUIRED = {
         "best_block_share <= 0.7",
         "behaviour_drift <= 2",
         "behaviour_ks_p >= 0.01",
+        "replay_parity_ratio >= 1",
+        "replay_parity_lower >= 0.95",
+        "replay_coverage_ratio >= 0.995",
     },
     "live-ready": {
         "reconciliation_breaks <= 0",
@@ -160,7 +175,7 @@ def test_the_floors_are_these() -> None:
 
 def test_the_required_rules_of_each_gate_are_these() -> None:
     found: dict[str, set[str]] = {}
-    for rule in (*REQUIRED_RULES, *DRILL_RULES, *VALIDATION_RULES, *LIVE_RULES):
+    for rule in (*REQUIRED_RULES, *DRILL_RULES, *VALIDATION_RULES, *LIVE_RULES, *REPLAY_RULES):
         found.setdefault(rule.gate, set()).add(f"{rule.metric} {rule.op} {text(rule.bound)}")
     assert found == REQUIRED
 

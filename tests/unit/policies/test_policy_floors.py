@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from exchange.errors import ConfigError
 from policies import canonical
 from policies.document import canonical_bytes, parse_canonical, parse_journalled
-from policies.floors import DRILL_RULES, FLOORS, LIVE_RULES, REQUIRED_RULES, VALIDATION_RULES, Floor, RequiredRule, violations
+from policies.floors import DRILL_RULES, FLOORS, LIVE_RULES, REQUIRED_RULES, Floor, violations
 from policies.numbers import text
+from policies.required import REPLAY_RULES, VALIDATION_RULES, RequiredRule
 from policies.rules import GateName, MetricName, Op
 from policies.schema import BlindHalt, Policy
 from tests.unit.policies.policy_kit import REHEARSAL, changed, example, following, pinned, tree_of
@@ -196,6 +197,47 @@ def test_a_claim_names_one_figure_of_behaviour_at_least(figure: str) -> None:
 def test_a_policy_without_a_claim_is_refused_in_production() -> None:
     with pytest.raises(ConfigError, match=r"performance\.claim is incomplete"):
         changed(TEAM, "performance", {"looks": 2, "variants": 5})
+
+
+def test_a_policy_without_a_latency_is_refused_in_production() -> None:
+    with pytest.raises(ConfigError, match=r"performance\.latency is absent"):
+        changed(TEAM, "performance", {"looks": 2, "variants": 5, "claim": CLAIM})
+
+
+def test_a_policy_that_is_silent_about_a_replay_is_refused_in_production() -> None:
+    latency = {"p50_ms": 30, "p99_ms": 190}
+    with pytest.raises(ConfigError, match=r"performance\.replay is absent"):
+        changed(TEAM, "performance", {"looks": 2, "variants": 5, "claim": CLAIM, "latency": latency})
+
+
+@pytest.mark.parametrize("left_out", REPLAY_RULES, ids=lambda rule: rule.metric)
+def test_a_bot_that_offers_a_replay_is_asked_for_it(left_out: RequiredRule) -> None:
+    rules = [
+        *tree_of(TEAM)["gates"]["validation"],
+        *(
+            {
+                "id": f"replay-{n}",
+                "metric": one.metric,
+                "op": one.op,
+                "threshold": text(one.bound),
+                "unit": "ratio",
+                "min_samples": 1,
+            }
+            for n, one in enumerate(REPLAY_RULES)
+            if one is not left_out
+        ),
+    ]
+    asked = changed(TEAM, "gates.validation", rules)
+    with pytest.raises(ConfigError, match=rf"without a rule that strict on {left_out.metric}"):
+        changed(asked, "performance.replay", {"offered": True, "tolerance_ms": 2_000})
+
+
+@pytest.mark.parametrize(
+    "replay", [{"offered": True}, {"offered": False, "tolerance_ms": 1}, {"offered": True, "tolerance_ms": 10_001}]
+)
+def test_a_tolerance_belongs_to_a_replay_and_is_short(replay: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match="tolerance_ms"):
+        changed(REHEARSAL, "performance", {"looks": 2, "variants": 5, "replay": replay})
 
 
 def test_a_rehearsal_declares_nothing() -> None:

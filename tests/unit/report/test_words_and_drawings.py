@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from controller.drawing.bars import Counts, histogram
+from controller.drawing.curve import Level, Subject, curve
+from controller.drawing.scale import time_ticks, value_ticks
+from controller.drawing.strip import strip
 from controller.report.coverage import UNMEASURED, Coverage
 from controller.report.curve import MOST_POINTS, Curve
-from controller.report.drawing.bars import Counts, histogram
-from controller.report.drawing.curve import Level, Subject, curve
-from controller.report.drawing.scale import time_ticks, value_ticks
-from controller.report.drawing.strip import strip
 from controller.report.words import eur, grouped, percent, span, value_words
 from exchange.model import Millis
 from tests.support.desk import D

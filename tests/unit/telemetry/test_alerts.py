@@ -5,7 +5,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from controller.core.effects import INFORMS, Alert, AlertKind
+from controller.core.alert_catalogue import INFORMS
+from controller.core.effects import Alert, AlertKind
 from controller.telemetry.alerts import QUIET_MS, Alerts
 from controller.telemetry.redact import Redactor
 from controller.telemetry.sentry import NO_REPORTS, Reports

@@ -50,7 +50,7 @@ async def test_a_breach_and_a_halt_arrive_as_events_with_tags(project: Collector
     await running.aclose()
     breach, halt = sorted(project.sentry_events(), key=lambda event: event["tags"]["kind"])
     assert breach["message"] == "max-drawdown"
-    assert breach["tags"] == {"controller_id": "anna-btc", "kind": "breach"}
+    assert breach["tags"] == {"controller_id": "anna-btc", "environment": "rehearsal", "kind": "breach"}
     assert breach["extra"]["detail"] == "3.4 % > 3 %"
     assert (breach["environment"], breach["release"], breach["level"]) == ("rehearsal", "gatehouse@0.1.0", "error")
     assert (halt["tags"]["kind"], halt["level"]) == ("halted", "fatal")
@@ -106,3 +106,16 @@ def test_a_malformed_dsn_is_a_configuration_error(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("SENTRY_DSN", "not a dsn")
     with pytest.raises(ConfigError, match="SENTRY_DSN"):
         reports()
+
+
+async def test_the_environment_of_an_event_is_the_stage(project: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SENTRY_ENVIRONMENT", raising=False)
+    running = reports()
+    running.at_stage("LIVE_€10")
+    running.event("max-drawdown", "3.4 % > 3 %", level="error", tags={})
+    running.error(RuntimeError("lost"))
+    monkeypatch.setenv("SENTRY_ENVIRONMENT", "desk")
+    running.event("another", "", level="error", tags={})
+    await running.aclose()
+    assert sorted(event["environment"] for event in project.sentry_events()) == ["LIVE_€10", "LIVE_€10", "rehearsal"]
+    assert {event["release"] for event in project.sentry_events()} == {"gatehouse@0.1.0"}

@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from controller.telemetry import otel, sentry
-from controller.telemetry.facade import OFF, CommandPhase, Count, Level, OrderPhase, Telemetry
+from controller.telemetry.facade import OFF, CommandPhase, OrderPhase, Telemetry
 from controller.telemetry.redact import Redactor
 from controller.telemetry.sentry import NO_REPORTS
 from exchange.errors import ConfigError
@@ -70,20 +70,10 @@ async def test_a_command_arrives_with_its_phases_and_a_failed_one_is_marked(coll
     assert b"stays here" not in collector.everything
 
 
-async def test_counts_and_levels_arrive_as_integers(collector: Collector) -> None:
-    telemetry = telemetry_from_environment()
-    telemetry.count(Count.ORDERS, outcome="acked")
-    telemetry.count(Count.ORDERS, 2, outcome="acked")
-    telemetry.level(Level.EXPOSURE_CENTS, 642)
-    await telemetry.aclose()
-    assert collector.metrics() == {"gatehouse.orders": [3], "gatehouse.exposure.cents": [642]}
-
-
 async def test_a_registered_secret_never_arrives(collector: Collector) -> None:
     telemetry = telemetry_from_environment()
     trace = telemetry.order(client_id="gh1", bot=f"bot {CANARY}", rule=CANARY)
     trace.finish(CANARY, failed=True)
-    telemetry.count(Count.DENIALS, rule=CANARY)
     await telemetry.aclose()
     assert len(collector.spans()) == 1
     assert CANARY.encode() not in collector.everything

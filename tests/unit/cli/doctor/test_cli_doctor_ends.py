@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from controller.cli.doctor.ends import check_key_end, keys_that_end
+from controller.cli.doctor.ends import check_key_end
 from controller.cli.doctor.result import Warned
 from controller.settings.deployment import load_settings
+from controller.settings.key_ends import keys_that_end
 from controller.settings.testnet import KeyEnd, VenueSettings
 from exchange.errors import ConfigError
 from exchange.model import Millis

@@ -38,7 +38,7 @@ def test_init_writes_a_deployment_that_loads(run: Run, tmp_path: Path) -> None:
 def test_init_of_the_demo_says_how_its_venues_are_started(run: Run, tmp_path: Path) -> None:
     shown = run("init", tmp_path / "new", "--profile", "demo").stdout
     commands = [line.split() for line in shown.splitlines() if line.startswith("  gatehouse")]
-    assert [command[1] for command in commands] == ["testnet", "testnet", "run"]
+    assert [command[1] for command in commands] == ["testnet", "testnet", "run", "status"]
     assert all(Path(command[-1]).is_file() for command in commands[:2])
 
 

@@ -1,0 +1,131 @@
+"""Puts a copy back into a new folder. ``gatehouse backup restore`` calls it.
+
+The folder gets its name last. By then it holds the mark and the latch that halt its next start, so there is no moment at which a
+restored deployment could trade (ADR 69).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from controller.backup.manifest import Manifest
+from controller.backup.opened import Verified, opened, verified
+from controller.journal.chain import Entry
+from controller.journal.files import sync_directory
+from controller.journal.location import FILE_NAME as JOURNAL
+from controller.journal.note import NoteKey
+from controller.runtime.followers.latchfile import LATCH_FILE, LatchFile, LatchMark, latch_elsewhere
+from controller.runtime.recovery.restored import RestoredMark, reason_of, write_restored
+from controller.settings.state_directory import state_directory
+from exchange.errors import Refused, UsageError
+from exchange.model import Millis
+
+DRAFT = ".restoring"
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """A deployment that was put back. ``directory`` has its name now."""
+
+    directory: Path
+    found: Verified
+
+
+def restore_backup(
+    path: Path,
+    directory: Path,
+    identities: Sequence[str],
+    *,
+    now: Callable[[], Millis],
+    key: NoteKey | None = None,
+    watched: Callable[[int], AbstractContextManager[Callable[[Entry], Entry]]],
+) -> Restored:
+    """Open, verify and replay the copy ``path``, and put it into ``directory``, which is new or empty.
+
+    ``watched`` shows the progress of the replay.
+
+    Raises:
+        UsageError: ``not-empty``, ``no-directory``.
+        Refused: ``controller-running``.
+        Unauthorised, IntegrityError: as ``opened`` and ``verified``. Nothing is left of the folder then.
+    """
+    require_free(directory)
+    draft = directory.with_name(f".{directory.name}{DRAFT}")
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(mode=0o700)
+    except OSError as error:
+        raise UsageError(
+            f"{directory} cannot be made: {error.strerror}", code="no-directory", remedy="Name a directory that you can write to."
+        ) from None
+    try:
+        manifest = opened(path, identities, draft, key)
+        with watched(manifest.journal.entries) as step:
+            found = verified(draft, manifest, step)
+        _halt_the_next_start(draft, directory, path.name, manifest, now())
+        _sync_folders(draft)
+        draft.rename(directory)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+    sync_directory(directory.parent)
+    return Restored(directory, found)
+
+
+def require_free(directory: Path) -> None:
+    """Refuse a directory that is not empty, and say so when a controller runs in it. See ``restore_backup``."""
+    if not directory.exists():
+        return
+    if not directory.is_dir():
+        raise UsageError(f"{directory} is a file", code="no-directory", remedy="Name a directory that is new or empty.")
+    for journal in directory.glob(f"*/{JOURNAL}"):
+        if _is_held(journal):
+            raise Refused(
+                f"a controller runs in {directory} now",
+                code="controller-running",
+                remedy="Stop it first, and restore into a new directory: nothing is overwritten.",
+            )
+    if any(directory.iterdir()):
+        raise UsageError(
+            f"{directory} is not empty",
+            code="not-empty",
+            remedy="Name a directory that is new or empty: nothing is overwritten. To use the old path, move the old folder away "
+            "and keep it.",
+        )
+
+
+def _is_held(journal: Path) -> bool:
+    """Whether a process writes this journal. The file beside it is asked: to close the journal itself would end locks of SQLite."""
+    try:
+        handle = os.open(journal.with_name(journal.name + ".lock"), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
+def _halt_the_next_start(draft: Path, directory: Path, name: str, manifest: Manifest, at: Millis) -> None:
+    """Write two marks, of which each alone halts: what was restored, and the latch of every halt with its second copy."""
+    data = draft / manifest.data
+    mark = RestoredMark(name, manifest.journal.entries, manifest.journal.head, manifest.until, at, manifest.key)
+    write_restored(data, mark)
+    elsewhere = state_directory()
+    latch = LatchFile(data / LATCH_FILE, latch_elsewhere(elsewhere, directory) if elsewhere is not None else None)
+    latch.put(LatchMark(reason_of(mark, None), manifest.journal.epoch, halted=True))
+
+
+def _sync_folders(draft: Path) -> None:
+    for folder in (draft, *(path for path in draft.rglob("*") if path.is_dir())):
+        sync_directory(folder)

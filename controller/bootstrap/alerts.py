@@ -1,0 +1,134 @@
+"""Opens the channels for alerts, and connects what they say with the journal. ``gatehouse run`` and ``alerts test`` call it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
+from functools import partial
+from pathlib import Path
+
+from controller.alerts.apprise_channel import AppriseChannel
+from controller.alerts.delivery import Delivery, Hooks, Route, failing_title
+from controller.alerts.hours import QuietHours
+from controller.alerts.notice import Channel, Notice, Source
+from controller.alerts.webhook import Webhook
+from controller.bootstrap.read import Deployment
+from controller.core import events as e
+from controller.core.alert_catalogue import ALERTS, INFORMS, Severity
+from controller.core.decisions.alerts import is_standing
+from controller.core.effects import Alert, AlertKind
+from controller.core.inputs import AlertDelivered, AlertEnded, Input
+from controller.runtime.assembly import Assembly
+from controller.runtime.loop.writer import CommittedBatch
+from controller.settings.alerts import ChannelSettings, WebhookAlertSettings
+from controller.settings.deployment import Settings, read_secret
+from controller.telemetry.alerts import Alerts
+from controller.telemetry.redact import Redactor
+from controller.telemetry.sentry import Reports
+from exchange.ports import Clock
+
+END_WITHIN_S = 3.0
+"""How long a process that ends waits for its channels, all together."""
+
+_TOKEN = re.compile(r"[A-Za-z0-9_+=~%-]{8,}")
+_PUBLIC = re.compile(r"^(localhost|[a-z]+://.*|[0-9.]+)$")
+
+
+def open_channel(directory: Path, settings: ChannelSettings, redactor: Redactor) -> Channel:
+    """One channel; its address and its secret are registered with ``redactor``.
+
+    Raises:
+        ConfigError: a secret is missing or readable by others, or the address is not allowed.
+    """
+    url = read_secret(directory, settings.url_file)
+    hide(redactor, url)
+    if isinstance(settings, WebhookAlertSettings):
+        secret = read_secret(directory, settings.secret_file)
+        redactor.register(secret)
+        return Webhook(settings.name, url, secret, private=settings.private)
+    return AppriseChannel(settings.name, url)
+
+
+def hide(redactor: Redactor, url: str) -> None:
+    """Register an address and whatever in it looks like a token: a library may print a part of it."""
+    redactor.register(url)
+    for part in _TOKEN.findall(url.partition("://")[2]):
+        mixed = any(one.isdigit() for one in part) and any(one.isalpha() for one in part)
+        if not _PUBLIC.match(part) and (mixed or len(part) >= 16):
+            redactor.register(part)
+
+
+def routes_of(directory: Path, settings: Settings, redactor: Redactor) -> list[Route]:
+    """Every channel of a deployment with what it gets. Raises ``ConfigError`` as ``open_channel``."""
+    found = settings.alerts.channels
+    return [Route(open_channel(directory, one, redactor), Severity(one.severity), one.step) for one in found]
+
+
+class AlertLine:
+    """The alerts of one process, with the channels that deliver them."""
+
+    def __init__(self, deployment: Deployment, clock: Clock, redactor: Redactor, reports: Reports) -> None:
+        settings = deployment.settings
+        table = settings.alerts
+        self._loop = asyncio.get_running_loop()
+        self._clock = clock
+        self._put: Callable[[Input], object] = lambda _: None
+        self.delivery = Delivery(
+            routes_of(deployment.directory, settings, redactor),
+            Source(settings.controller_id, settings.environment.value),
+            clock,
+            hours=QuietHours(table.quiet_from, table.quiet_to, table.zone),
+            hooks=Hooks(handed_over=self._handed_over, failing=self._failing, recovered=self._recovered),
+        )
+        self.alerts = Alerts(
+            clock=clock,
+            reports=reports,
+            redactor=redactor,
+            deliver=self.delivery.offer,
+            drain=partial(self.delivery.end, END_WITHIN_S),
+        )
+
+    def start(self, stack: AsyncExitStack) -> None:
+        """Deliver until ``stack`` ends; what is queued then has ``END_WITHIN_S``."""
+        self.delivery.start()
+        stack.push_async_callback(asyncio.to_thread, self.delivery.end, END_WITHIN_S)
+
+    def connect(self, assembly: Assembly) -> None:
+        """Let the journal hear what is over and what was handed over, and offer what nobody was handed before this start."""
+        writer, inbox, clock = assembly.writer, assembly.inbox, self._clock
+
+        def put(input_: Input) -> None:
+            inbox.fact(input_, clock.monotonic_ns())
+
+        def goes_on(alert: Alert) -> bool:
+            return bool(ALERTS[alert.kind].ends) and is_standing(writer.state, alert.kind, alert.title)
+
+        self._put = put
+        self.alerts.follow(goes_on, lambda kind, title, proof: put(AlertEnded(kind, title, proof)))
+        writer.add_follower(self._on_batch)
+        for one in writer.state.alerts:
+            if not one.reached and one.last_at < writer.state.started_at:
+                self.delivery.offer(Alert(one.kind, one.title, one.detail))
+
+    def _on_batch(self, batch: CommittedBatch) -> None:
+        for _, event in batch.entries:
+            if isinstance(event, e.CommandRefused) and event.code == "under-quorum":
+                title = f"{event.verb} {event.command_id} waits for another signature"
+                self.alerts.decided(Alert(AlertKind.COMMAND, title, event.message))
+
+    def _handed_over(self, channel: str, notice: Notice) -> None:
+        if notice.kind not in INFORMS:
+            self._soon(lambda: self._put(AlertDelivered(notice.kind, notice.title, channel)))
+
+    def _failing(self, channel: str, why: str) -> None:
+        self._soon(lambda: self.alerts.notify(Alert(AlertKind.CHANNEL, failing_title(channel), why)))
+
+    def _recovered(self, channel: str) -> None:
+        self._soon(lambda: self.alerts.ended(AlertKind.CHANNEL, failing_title(channel), "it took an alert over"))
+
+    def _soon(self, work: Callable[[], object]) -> None:
+        # A loop that has ended hears nothing more, and the lane goes on.
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(work)

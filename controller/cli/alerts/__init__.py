@@ -1,0 +1,1 @@
+"""``gatehouse alerts``: what is open, what an alert means, and whether the channels work."""

@@ -1,0 +1,1 @@
+"""Tells the service manager how a process of gatehouse is (ADR 70)."""
