@@ -8,7 +8,7 @@ TESTS  ?= tests
 # Most of the slow tests wait for real processes, so a few more workers than cores pay off.
 WORKERS ?= 4
 
-.PHONY: deb wheel first-hour run test proofs soak ordinary bots campaign fuzz mutate lint types imports check fix docs model proto bench power bare lock audit tools clean help
+.PHONY: deb wheel first-hour run test proofs soak ordinary bots campaign fuzz mutate lint types imports check fix docs model proto bench power bare lock audit release tools clean help
 
 help:
 	@echo "make run    set everything up and run the demo (ARGS=--exit ends it by itself)"
@@ -32,6 +32,7 @@ help:
 	@echo "make bare   run it and test it on an empty Debian 12 (as root)"
 	@echo "make proto  regenerate the protobuf code from the .proto files"
 	@echo "make lock   refresh requirements.lock, without anything younger than a week"
+	@echo "make release build wheel and sdist twice to equal bytes, with SBOM, changelog and signed sums (ARGS='--key FILE'; else a test key)"
 	@echo "make audit  look for known faults: vulnerabilities, licences, young releases, secrets in the history (ADVISORIES=DIR, ARGS='--only secrets')"
 	@echo "make clean  remove what the other targets made"
 
@@ -144,6 +145,9 @@ $(AUDIT)/.ready: ops/audit/requirements.lock
 
 audit: $(READY) $(AUDIT)/.ready
 	@$(BIN)/python -m ops.audit $(ARGS)
+
+release: $(READY) $(AUDIT)/.ready
+	@$(BIN)/python -m ops.release $(ARGS)
 
 # Nothing younger than a week is taken into a lock (ops/audit/README.md).
 COMPILE = $(AUDIT)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
