@@ -1,6 +1,6 @@
 """The signed manifest of a wheel: the digest of every file in it. ``ops.release`` writes it, ``verb`` checks it.
 
-``MANIFEST`` in the wheel's dist-info folder has one line for each file, as ``sha256sum`` writes it. ``MANIFEST.note`` beside it is a
+``MANIFEST`` in the wheel's dist-info folder has a line for each file, as ``sha256sum`` writes it. ``MANIFEST.note`` beside it is a
 signed note with three lines: ``gatehouse-manifest-v1``, the version, and the digest of ``MANIFEST``. What pip adds or changes there
 (RECORD, INSTALLER and others) and the bytecode that it compiles are not in it.
 """
