@@ -33,6 +33,7 @@ class DrillKind(StrEnum):
     DISK = "disk"
     WATCHDOG = "watchdog"
     HANG = "hang"
+    RESTORE = "restore"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,8 @@ class DrillSpec:
     ``does`` follows the words "runs a … drill:" and says what it breaks. ``within_ms``: without a proof after this time the
     deployment halts. ``metric`` is the age of the last green one; ``None``: no gate asks for it. ``live``: it may also run with
     real money in use, with nothing held and nothing open. ``stops``: no order is admitted from its start or its latch until it
-    ends.
+    ends. ``beside``: it touches nothing of the running deployment, so it may run at every stage but HALTED, and when it fails
+    nothing halts. ``required``: in production gate ``live-ready`` has to ask for it.
     """
 
     does: str
@@ -50,6 +52,8 @@ class DrillSpec:
     metric: MetricName | None
     live: bool = False
     stops: bool = False
+    beside: bool = False
+    required: bool = True
 
 
 DRILLS: Mapping[DrillKind, DrillSpec] = MappingProxyType(
@@ -99,6 +103,13 @@ DRILLS: Mapping[DrillKind, DrillSpec] = MappingProxyType(
         ),
         DrillKind.HANG: DrillSpec(
             "the event loop is blocked until its watching thread stops orders", 30 * _SECOND, MetricName.DRILL_HANG_AGE_MS
+        ),
+        DrillKind.RESTORE: DrillSpec(
+            "the newest backup is restored and replayed in a scratch folder",
+            1_800 * _SECOND,
+            MetricName.DRILL_RESTORE_AGE_MS,
+            beside=True,
+            required=False,
         ),
     }
 )

@@ -51,6 +51,7 @@ class MetricName(StrEnum):
     DRILL_DISK_AGE_MS = "drill_disk_age_ms"
     DRILL_WATCHDOG_AGE_MS = "drill_watchdog_age_ms"
     DRILL_HANG_AGE_MS = "drill_hang_age_ms"
+    DRILL_RESTORE_AGE_MS = "drill_restore_age_ms"
     ROUND_TRIPS = "round_trips"
     MIDNIGHTS = "midnights"
     DRILLS_IN_RUN = "drills_in_run"
@@ -304,6 +305,7 @@ METRICS: Mapping[MetricName, MetricSpec] = MappingProxyType(
         MetricName.DRILL_DISK_AGE_MS: _drill_age("disk"),
         MetricName.DRILL_WATCHDOG_AGE_MS: _drill_age("watchdog"),
         MetricName.DRILL_HANG_AGE_MS: _drill_age("hang"),
+        MetricName.DRILL_RESTORE_AGE_MS: _drill_age("restore"),
         MetricName.ROUND_TRIPS: MetricSpec(
             Unit.COUNT, "sales that ended what was bought before, first in first out", accumulates=True
         ),

@@ -17,7 +17,8 @@ SECRET_FOLDERS = ("secrets", "keys", "bots")
 """Folders of a deployment whose files are copied with the secrets alone."""
 
 CHECKPOINT_KEY = "checkpoint.key"
-SIGNER_MEMORY = "signer.json"
+APPENDED = ("signer.json", "watchdog.log")
+"""Files of the data directory that are written at any time: what the signer signed, and what the watchdog did."""
 
 _MARKS = (b"PRIVATE KEY-----", b"AGE-SECRET-KEY-")
 _LOOKED_AT = 1 << 20
@@ -47,12 +48,11 @@ def contents_of(directory: Path, settings: Settings, *, with_secrets: bool) -> C
         found |= set(_files_below(root, folder))
     found |= set(_files_below(root, root / settings.data / ARCHIVE))
     found |= {str(path.relative_to(root)) for path in (root / settings.data).glob("snapshot-*") if path.is_file()}
-    if (root / settings.data / SIGNER_MEMORY).is_file():
-        found.add(str(Path(settings.data) / SIGNER_MEMORY))
+    found |= {str(Path(settings.data) / name) for name in APPENDED if (root / settings.data / name).is_file()}
     if with_secrets:
         found |= {name for name in secret if (root / name).is_file()}
         return Contents(tuple(sorted(found)), ())
-    left = {name: "a secret" for name in found if name in secret or _in_secret_folder(name)}
+    left = {name: "a secret" for name in (*found, *secret) if name in secret or _in_secret_folder(name)}
     left |= {name: "it holds a private key" for name in found - left.keys() if _holds_key(root / name)}
     return Contents(tuple(sorted(found - left.keys())), tuple(sorted(f"{name}: {why}" for name, why in left.items())))
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from controller.authority.keys import load_key
-from controller.backup.contents import CHECKPOINT_KEY, Contents, contents_of
+from controller.backup.contents import APPENDED, CHECKPOINT_KEY, Contents, contents_of
 from controller.backup.files import PARTIAL, copies_in, copy_name, partials_in
 from controller.backup.manifest import FORMAT, MANIFEST, NOTE, CopiedFile, CopiedJournal, Manifest, signed, written
 from controller.backup.sealed import seal
@@ -91,7 +91,7 @@ def create_backup(
         copy_journal(data / JOURNAL, copied, partial(on_step, "copying the journal"))
         journal = _verified(copied, data, settings, key)
         what = contents_of(directory, settings, with_secrets=with_secrets)
-        sources = {f"{Path(settings.data)}/{JOURNAL}": copied} | {name: directory / name for name in what.files}
+        sources = {f"{Path(settings.data)}/{JOURNAL}": copied} | {name: _source(directory / name, staging) for name in what.files}
         manifest = _manifest(settings, key, journal, sources, what, now(), with_secrets=with_secrets)
         name = copy_name(settings.controller_id, datetime.fromtimestamp(manifest.created_ms / 1000, tz=UTC), journal.entries)
         path = to / name
@@ -241,6 +241,11 @@ def _manifest(
         files=tuple(files),
         left_out=what.left_out,
     )
+
+
+def _source(path: Path, staging: Path) -> Path:
+    """Where the content of a file is read from: a copy of it, if it is written at any time."""
+    return Path(shutil.copy(path, staging / path.name)) if path.name in APPENDED and path.parent == staging.parent else path
 
 
 def _members(manifest: Manifest, sources: dict[str, Path], key: Ed25519PrivateKey, on_step: OnStep) -> Iterator[Member]:

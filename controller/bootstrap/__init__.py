@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from controller.bootstrap.alerts import AlertLine
+from controller.bootstrap.backups import show_backups
 from controller.bootstrap.crashes import note_crash
 from controller.bootstrap.end import end_now
 from controller.bootstrap.journal import checkpoint_signing_key, growth_switch, journal_hold, make_disk_reserve, open_publisher
@@ -29,6 +30,7 @@ from controller.bootstrap.real_venue import compare_with_the_real_venue
 from controller.bootstrap.release import watch_release
 from controller.bootstrap.remote_claims import keep_claims, open_remote_claims
 from controller.bootstrap.replay import keep_replay
+from controller.bootstrap.restore_drill import restore_drill
 from controller.bootstrap.restored import follow_restored, require_checkpoint_key
 from controller.bootstrap.servers import open_servers
 from controller.bootstrap.signer import Signers, open_signers
@@ -52,6 +54,7 @@ from controller.core.effects import Alert, AlertKind
 from controller.journal.port import Journal, JournalError, JournalTakenOver, LeasedJournal
 from controller.notifying.service_manager import NONE, ServiceManager
 from controller.runtime.assembly import Assembly, Parts
+from controller.runtime.drills.practice import Means
 from controller.runtime.followers.latchfile import LATCH_FILE, LatchFile, latch_elsewhere
 from controller.runtime.followers.recent import RecentHistory
 from controller.runtime.loop.clock import SystemClock
@@ -128,6 +131,7 @@ async def run(
         say_goodbye_at_the_end(assembly.heartbeat, nothing_left, stack)
         scrape = keep_metrics(services, assembly, clock)
         await run_assembly(assembly, stack)
+        show_backups(deployment, assembly, clock, services.alerts, stack)
         keep_budget(signers, assembly, clock, services.alerts.notify, stack)
         keep_statistics(assembly, services.alerts.notify, stack)
         keep_claims(services.remote_claims, assembly.halt_for_integrity, services.alerts.notify, stack)
@@ -270,8 +274,7 @@ async def assemble(
             rates=open_rates(deployment, remote[VenueName.LIVE], clock),
             ask_testnet=open_statements(deployment, stack),
             candles=open_candles(deployment, hosts, feeds, clock),
-            forbid_growth=growth_switch(journal),
-            journal_hold=journal_hold(journal),
+            means=Means(growth_switch(journal), journal_hold(journal), restore_drill(deployment, clock)),
             watchdog=ties_of(deployment, services.redactor),
             surroundings=surroundings,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections import deque
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from functools import partial
@@ -31,6 +32,8 @@ from exchange.ports import Clock
 
 END_WITHIN_S = 3.0
 """How long a process that ends waits for its channels, all together."""
+
+MOST_EARLY = 256
 
 _TOKEN = re.compile(r"[A-Za-z0-9_+=~%-]{8,}")
 _PUBLIC = re.compile(r"^(localhost|[a-z]+://.*|[0-9.]+)$")
@@ -74,7 +77,9 @@ class AlertLine:
         table = settings.alerts
         self._loop = asyncio.get_running_loop()
         self._clock = clock
-        self._put: Callable[[Input], object] = lambda _: None
+        # What is handed over before there is a journal is journalled once there is one.
+        self._early: deque[Input] = deque(maxlen=MOST_EARLY)
+        self._put: Callable[[Input], object] = self._early.append
         self.delivery = Delivery(
             routes_of(deployment.directory, settings, redactor),
             Source(settings.controller_id, settings.environment.value),
@@ -106,6 +111,8 @@ class AlertLine:
             return bool(ALERTS[alert.kind].ends) and is_standing(writer.state, alert.kind, alert.title)
 
         self._put = put
+        while self._early:
+            put(self._early.popleft())
         self.alerts.follow(goes_on, lambda kind, title, proof: put(AlertEnded(kind, title, proof)))
         writer.add_follower(self._on_batch)
         for one in writer.state.alerts:

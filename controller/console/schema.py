@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, computed_fie
 
 from controller.authority.command import MAX_SUBJECT, Digest, Reason
 from controller.console.alerts import AcknowledgedView, AlertView
+from controller.console.backup_view import BackupView
 from controller.console.bot_keys import BotKeyView
 from controller.console.bot_view import BotView
 from controller.console.closed_symbols import ClosedSymbolView
@@ -286,6 +287,7 @@ class StatusView(View):
     standby: StandbyView | None = None
     watchdog: WatchdogView | None = None
     signer_budget: SignerBudgetView | None = None
+    backup: BackupView | None = None
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -343,7 +345,7 @@ class GateView(View):
 
     ``attestation`` is ``attested`` or ``unattested`` for evidence of the testnet, and empty for other evidence. ``hopeless``
     says which rules can never pass in this run any more and what to do; it is empty while there are none. ``declared`` says how
-    much is left of the looks or variants that the policy declares.
+    much is left of the looks or variants that the policy declares, and before real money how old the last backup is.
     """
 
     gate: str

@@ -17,12 +17,12 @@ from controller.core.effects import Alert, AlertKind, CancelAll
 from controller.core.inputs import AlertNoticed, HaltAsked
 from controller.core.order_state import OrderState
 from controller.core.state import Ledger
-from controller.journal.port import Journal, JournalHold
+from controller.journal.port import Journal
 from controller.runtime.api.bots import Bots
 from controller.runtime.api.keyring import Keyring
 from controller.runtime.api.operator import Operator
 from controller.runtime.drills.control import TestnetControl
-from controller.runtime.drills.practice import Bench
+from controller.runtime.drills.practice import NO_MEANS, Bench, Means
 from controller.runtime.drills.runner import DrillRunner
 from controller.runtime.followers.checkpoints import CheckpointPublisher
 from controller.runtime.followers.disk_space import DiskReserve, ReserveFile
@@ -73,8 +73,8 @@ class Parts:
     """What a controller is built from. ``rules`` are refreshed in place while it runs; ``first_halt`` comes before all else.
 
     ``open_own_venues`` opens venue clients for another event loop, and ``end_process`` ends this process at once: both are for a
-    writer that is stuck. ``ask_testnet`` asks the testnet for a signed statement. ``testnet_control``, ``forbid_growth`` and
-    ``journal_hold`` are for drills: see ``controller.runtime.drills.practice``.
+    writer that is stuck. ``ask_testnet`` asks the testnet for a signed statement. ``testnet_control`` and ``means`` are for
+    drills: see ``controller.runtime.drills.practice``.
     """
 
     journal: Journal
@@ -103,8 +103,7 @@ class Parts:
     rates: Mapping[RateSource, ReadRate]
     ask_testnet: AskTestnet
     candles: Candles
-    forbid_growth: Callable[[bool], None] | None = None
-    journal_hold: Callable[[], JournalHold] | None = None
+    means: Means = NO_MEANS
     watchdog: Ties | None = None
     surroundings: Surroundings = PROCESS
 
@@ -215,8 +214,7 @@ class Assembly:
             threads=self._threads,
             heartbeat=self.heartbeat,
             disk=self._disk_reserve,
-            forbid_growth=parts.forbid_growth,
-            journal_hold=parts.journal_hold,
+            means=parts.means,
             sweep=lambda venue: self._sweepers[venue].sweep_soon(),
             control=parts.testnet_control,
         )

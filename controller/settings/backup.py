@@ -15,7 +15,8 @@ class BackupSettings(BaseModel):
 
     ``recipients``: public age keys; each of their owners can open every copy. ``directory``: where copies are put, relative to the
     deployment's. ``identity_file``: an age identity on this machine, for the verification after each copy and for the restore
-    drill; empty when copies are only opened elsewhere. ``evidence``: folders that are copied too.
+    drill; empty when copies are only opened elsewhere. ``evidence``: folders that are copied too. ``alert_after_hours``: how long
+    ago the last verified copy may end before an alert is raised; with ``recipients`` only.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -23,4 +24,5 @@ class BackupSettings(BaseModel):
     recipients: tuple[Annotated[str, Field(pattern=r"^age1[a-z0-9]{20,2000}$")], ...] = ()
     directory: str = ""
     identity_file: str = ""
+    alert_after_hours: Annotated[int, Field(ge=1, le=8_760)] = 26
     evidence: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...] = EVIDENCE

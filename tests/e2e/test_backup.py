@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 from controller.cli.backup.making import make_identity
+from controller.core.decisions.drills import subject_of
 from controller.journal.last_backup import last_backup
+from policies.drills import DrillKind
 from tests.support.rig import ROOT, Rig, rig
 
 SECRETS = ("testnet.secret", "live.secret", "bot.secret", "secrets/control.token", "var/checkpoint.key")
@@ -56,6 +58,11 @@ async def put_back(deployment: Rig, copy: Path, to: Path) -> tuple[Rig, dict[str
         shutil.copy2(deployment.directory / name, to / name)
     elsewhere = {**deployment.environment, "XDG_STATE_HOME": str(to.with_name(to.name + "-state"))}
     return replace(deployment, directory=to, environment=elsewhere, process=None), said
+
+
+def latches_of_restored(deployment: Rig) -> list[Path]:
+    """Latches outside the folder of what a drill restored."""
+    return list(Path(deployment.environment["XDG_STATE_HOME"], "gatehouse", "latches").glob("restored-*"))
 
 
 async def halted(restored: Rig) -> dict[str, Any]:
@@ -124,3 +131,23 @@ async def test_an_older_copy_says_what_is_lost_at_every_start(deployment: Rig, t
             assert f"knows {lost} later entries" in status["halt_reason"]
         finally:
             await restored.stop()
+
+
+async def test_a_restore_drill_measures_beside_a_trading_bot(deployment: Rig, tmp_path: Path) -> None:
+    await deployment.stop()
+    shutil.copy2(tmp_path / "identity", deployment.directory / "secrets" / "identity")
+    with (deployment.directory / "gatehouse.toml").open("a") as settings:
+        settings.write(f'directory = "{tmp_path / "copies"}"\nidentity_file = "secrets/identity"\n')
+    made = await copied(deployment, tmp_path / "copies")
+    await deployment.start()
+    async with deployment.bot_trading():
+        await deployment.takes_orders()
+        answer = await deployment.command("drill", "alice", subject=subject_of(DrillKind.RESTORE))
+        assert answer.status_code == 200, answer.text
+        status = await deployment.until(lambda status: status["oversight"]["drill"] is None)
+    last = status["oversight"]["last_drill"]
+    assert (last["drill"], last["ended_by"], last["measured"]["entries"]) == ("restore", "", made["entries"])
+    assert last["measured"]["rpo_ms"] >= last["measured"]["rto_ms"] > 0
+    assert last["denied"] == 0
+    assert last_backup(deployment.directory / "var").verified is not None
+    assert not latches_of_restored(deployment)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
+import pwd
 import shutil
 import sys
 import time
@@ -15,7 +15,7 @@ from controller.backup.schedule import Schedule, schedule_of, write_units
 from controller.backup.sealed import new_identity
 from controller.cli.setup.deployment import private_file
 from controller.cli.shared.output import stderr
-from controller.settings.deployment import load_settings
+from controller.settings.deployment import FILE_NAME, load_settings
 from exchange.errors import ConfigError, UsageError
 from exchange.model import Millis
 
@@ -75,12 +75,21 @@ def planned(directory: Path, to: Path | None, *, every: str, keep: int, write: P
         directory.resolve(),
         folder_of(directory, to).resolve(),
         controller_id=settings.controller_id,
-        user=getpass.getuser(),
+        user=_owner(directory),
         every=every,
         keep=keep,
         verify=bool(settings.backup.identity_file),
     )
     return write_units(found, write) if write is not None else found
+
+
+def _owner(directory: Path) -> str:
+    """The user whose deployment it is: the units may be written as root."""
+    owner = (directory / FILE_NAME).stat().st_uid
+    try:
+        return pwd.getpwuid(owner).pw_name
+    except KeyError:
+        return str(owner)
 
 
 def _program() -> Path:

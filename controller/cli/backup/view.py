@@ -44,11 +44,11 @@ def print_created(made: Created) -> None:
     for one in manifest.left_out[:_SHOWN]:
         console.print(f"not copied: {one}", soft_wrap=True)
     if len(manifest.left_out) > _SHOWN:
-        console.print(f"not copied: {len(manifest.left_out) - _SHOWN} more secrets")
+        console.print(f"not copied: {len(manifest.left_out) - _SHOWN} more; -o json names all")
     if manifest.with_secrets:
         console.print("It holds the secrets of this deployment: who opens it can trade.", style="yellow")
     else:
-        console.print("It holds no secrets. Keep venue keys, gateway keys and checkpoint.key in a place of their own.")
+        console.print("It holds no secrets. Keep them in a place of their own, checkpoint.key among them.")
     for path in made.removed:
         console.print(f"removed: {path.name}", soft_wrap=True)
 
@@ -112,7 +112,7 @@ def print_restored(copy: RestoredCopy) -> None:
     console.print("Next:", style="bold")
     steps = ["Be sure that the old controller is stopped and stays stopped: two must never trade on one account."]
     if not manifest.with_secrets:
-        steps.append(f"Put the secrets back into {directory}, mode 0600: venue keys, gateway keys, {manifest.data}/checkpoint.key.")
+        steps.append(f"Put the secrets back into {directory}, mode 0600: {', '.join(_needed(manifest)) or 'as before'}.")
     steps += [
         "Cancel at the venue what is open and was ordered after the copy; the journal does not know it.",
         f"gatehouse doctor --dir {directory}, then gatehouse run --dir {directory}",
@@ -120,6 +120,12 @@ def print_restored(copy: RestoredCopy) -> None:
     ]
     for number, step in enumerate(steps, 1):
         console.print(f"  {number}. {step}", soft_wrap=True)
+
+
+def _needed(manifest: Manifest) -> list[str]:
+    """The secrets that a start needs. The keys of persons are theirs to keep."""
+    secrets = (name for one in manifest.left_out if (name := one.removesuffix(": a secret")) != one)
+    return [name for name in secrets if not name.startswith("keys/")]
 
 
 def _print_lost(copy: RestoredCopy) -> None:

@@ -108,6 +108,7 @@ def _rows(view: StatusView, directory: Path) -> list[tuple[str, Text | Table | s
         ("journal", f"entry {view.seq}  {short(view.head)}  epoch {view.epoch}"),
         *((("checkpoints", _checkpoints(view)),) if view.checkpoints else ()),
         ("watchdog", _watchdog(view)),
+        *((("backup", Text(view.backup.line, "yellow" if view.backup.age_ms is None else "")),) if view.backup else ()),
         *(() if view.ways_out else (("next", "\n".join(_edge(view)) or "no step is possible from here"),)),
     ]
     return rows

@@ -38,11 +38,12 @@ def drill(
     halt: stop trading and cancel everything. kill: the same by the thread that needs no writer. crash: kill this controller; start
     it again. stale: withhold market data. clock: make the measured clock wrong. ratelimit: the testnet answers 429. ambiguous: the
     testnet loses the answer to the bot's next order. disk: the journal's file may not grow. watchdog: send no heartbeat until it
-    has cancelled everything. hang: block the event loop.
+    has cancelled everything. hang: block the event loop. restore: open, verify and replay the newest backup in a scratch folder.
 
-    It runs at the testnet stages. kill, stale and watchdog also run with real money while nothing is held and nothing is open. The
-    drill becomes a real halt (exit code 5) if it is not proven in time, or if anything else goes wrong meanwhile. If the fault
-    could not be practised the drill fails and nothing halts (exit code 1).
+    It runs at the testnet stages. kill, stale and watchdog also run with real money while nothing is held and nothing is open;
+    restore runs wherever it is not HALTED, and halts nothing. Every other drill becomes a real halt (exit code 5) if it is not
+    proven in time, or if anything else goes wrong meanwhile. If the fault could not be practised the drill fails and nothing halts
+    (exit code 1).
     """
     from controller.cli.shared.output import print_json, stdout
     from controller.cli.show.drill_view import drill_text

@@ -1,7 +1,8 @@
 """Decisions about drills: a fault practised in the running deployment, and the proof of it. ``decide``, ticks and guards call it.
 
 A drill of a halt latches, cancels, verifies and measures like a real halt. The other drills withhold something: market data, the
-heartbeat, a thread, an answer. None lets an order through that would be refused without it.
+heartbeat, a thread, an answer. None lets an order through that would be refused without it. A drill beside the deployment, that of
+a restore, withholds nothing; when it fails, nothing halts.
 
 A drill ends in one of four ways. It is proven before the deadline: work goes on. Its fault could not be practised: it failed, and
 nothing halts. The stage moves: it ends without a result. Anything else, such as another guard that is breached, a restart that is
@@ -67,6 +68,8 @@ def check(state: State, subject: str) -> None:
             remedy=_where(kind),
         )
     check_idle(state)
+    if DRILLS[kind].beside:
+        return
     if not state.armed or state.guard_level:
         why = state.not_armed_because or f"a guard is at {state.guard_level}: {state.guard_reason}"
         raise Refused(
@@ -97,6 +100,8 @@ def _kind_of(subject: str) -> DrillKind:
 
 def _belongs_here(state: State, kind: DrillKind) -> bool:
     stage = state.position.stage
+    if DRILLS[kind].beside:
+        return stage is not Stage.HALTED
     if stage in LIVE_STAGES:
         return DRILLS[kind].live and _flat(state)
     live_orders = any(order.venue is VenueName.LIVE for order in state.open.values())
@@ -110,6 +115,8 @@ def _flat(state: State) -> bool:
 
 
 def _where(kind: DrillKind) -> str:
+    if DRILLS[kind].beside:
+        return "Run the drill once the deployment is not HALTED."
     stages = ", ".join(STAGES if kind is DrillKind.HALT else FAULT_STAGES)
     live = f", or with real money while nothing is open and less than {DUST_EUR} EUR is held" if DRILLS[kind].live else ""
     return f"Run the drill at {stages}, with no live order unsettled{live}."
@@ -192,14 +199,19 @@ def fault_reported(draft: Draft, report: FaultReported) -> None:
     if drill is None or drill.command_id != report.command_id or drill.latched:
         return
     if not report.exercised:
-        reason = report.problem[:500]
-        draft.emit(e.DrillFailed(command_id=drill.command_id, venue=drill.venue, drill=drill.kind, reason=reason))
-        draft.do(Alert(AlertKind.DRILL_FAILED, f"the {drill.kind} drill could not be run", reason))
+        _could_not(draft, drill, report.problem)
         return
-    if problem := report.problem or _not_shown(draft.after, drill):
+    if problem := report.problem or ("" if DRILLS[drill.kind].beside else _not_shown(draft.after, drill)):
         _fail(draft, problem)
         return
     _pass(draft, drill, {**drill.measured, **report.measured})
+
+
+def _could_not(draft: Draft, drill: Drill, why: str) -> None:
+    """End a drill without a halt and without a green result: nothing was broken."""
+    reason = why[:500]
+    draft.emit(e.DrillFailed(command_id=drill.command_id, venue=drill.venue, drill=drill.kind, reason=reason))
+    draft.do(Alert(AlertKind.DRILL_FAILED, f"the {drill.kind} drill could not be run", reason))
 
 
 def _not_shown(state: State, drill: Drill) -> str:
@@ -256,6 +268,11 @@ def halt_when_overdue(draft: Draft) -> None:
     _fail(draft, f"{empty} within {within_s} s")
 
 
+def breaking(state: State) -> Drill | None:
+    """The drill that breaks something of the deployment now; a breach beside any other one is an ordinary breach."""
+    return state.drill if state.drill is not None and not DRILLS[state.drill.kind].beside else None
+
+
 def unexpected(drill: Drill, breaches: tuple[Breach, ...], *, armed: bool) -> tuple[Breach, ...]:
     """The breaches that the drill does not practise. Only a breach that stops entries and nothing more can be practised."""
     return tuple(breach for breach in breaches if breach.level > Level.NO_ENTRY or not _practises(drill, breach, armed=armed))
@@ -298,5 +315,10 @@ def interrupted(draft: Draft) -> None:
 
 
 def _fail(draft: Draft, why: str) -> None:
-    kind = draft.after.drill.kind if draft.after.drill is not None else DrillKind.HALT
+    """Halt; a drill beside the deployment only ends, because nothing was broken."""
+    drill = draft.after.drill
+    if drill is not None and DRILLS[drill.kind].beside:
+        _could_not(draft, drill, why)
+        return
+    kind = drill.kind if drill is not None else DrillKind.HALT
     moves.halt(draft, cause=Cause.DRILL, reason=f"the {kind} drill failed: {why}"[:500])

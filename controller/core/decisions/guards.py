@@ -57,16 +57,17 @@ def judge_guards(draft: Draft, policy: Policy, venue: VenueName, market: Market 
         guard_measurements(state, policy, venue, market, tick, draft.now), policy, as_if.stage, as_if.step, draft.now
     )
     # What a drill practises is recorded like any other restriction; everything else is judged without it.
-    judged = breaches if state.drill is None else drills.unexpected(state.drill, breaches, armed=state.armed)
+    drill = drills.breaking(state)
+    judged = breaches if drill is None else drills.unexpected(drill, breaches, armed=state.armed)
     worst = judged[0] if judged else None
     response = response_to(here.stage, worst.level, unseen=worst.unseen_ms is not None) if worst is not None else None
     # A breach during a drill makes it a real halt; a breach that would also demote or void the validation is handled as a breach.
-    if worst is not None and (response in HARD or (response in SOFT and state.drill is not None)):
+    if worst is not None and (response in HARD or (response in SOFT and drill is not None)):
         moves.breach(draft, venue, worst)
         if worst.level is Level.FLATTEN:
             flatten.start_after(draft, policy, venue, worst)
         return
-    if worst is not None and state.drill is not None:
+    if worst is not None and drill is not None:
         drills.breached(draft, worst)
         return
     worst = breaches[0] if breaches else None

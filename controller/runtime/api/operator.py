@@ -12,6 +12,7 @@ from controller.authority.meaning import meaning
 from controller.authority.signing import propose
 from controller.authority.verify import verify
 from controller.authority.wordcode import word_code
+from controller.console.backup_view import BackupView
 from controller.console.port import LOCAL_SOCKET, GateRefused, StreamItem
 from controller.console.schema import (
     CheckpointView,
@@ -58,6 +59,7 @@ from policies import canonical
 from policies.authority import WITH_SUBJECT, Quorum, Verb, quorum
 from policies.numbers import text
 from policies.ramp import cap_eur, symbols_at
+from policies.rules import GateName
 from policies.schema import Policy
 from policies.stage import Stage
 
@@ -115,6 +117,7 @@ class Operator(Reads):
             now=self._now,
         )
         self.signer_budget: Callable[[], SignerBudgetView | None] = lambda: None
+        self.backup: Callable[[], BackupView | None] = lambda: None
         self.before_proposal: Callable[[Verb], Awaitable[None]] = _nothing
 
     def alive(self) -> Probe:
@@ -138,8 +141,14 @@ class Operator(Reads):
             result = evidence.judge(state, policy, gate, now)
             facts = landing.facts(state, policy, verb, target, seen, now)
             view = with_outlooks(views.gate_view(result, verb, state.position, target, facts), result, state, now)
-            shown.append(view.model_copy(update={"declared": declared.lines(state, policy, gate)}))
+            lines = declared.lines(state, policy, gate) + self._backup_lines(gate)
+            shown.append(view.model_copy(update={"declared": lines}))
         return shown
+
+    def _backup_lines(self, gate: GateName) -> tuple[str, ...]:
+        """How old the last copies are, beside the gate before real money."""
+        copies = self.backup() if gate is GateName.LIVE_READY else None
+        return (f"backup: {copies.line}",) if copies is not None else ()
 
     async def journal(self, after: int, limit: int) -> Sequence[EntryView]:
         """Entries after a sequence number, in order."""
@@ -248,7 +257,8 @@ class Operator(Reads):
         because = "; ".join(one for one in (self._permits.suspended_because, late) if one)
         watchdog = self._heartbeat.view() if self._heartbeat is not None else None
         not_armed = {"armed": False, "reconciled": False, "not_armed_because": because} if because else {}
-        return {"decided_ms_ago": age_ms, "watchdog": watchdog, "signer_budget": self.signer_budget(), **not_armed}
+        shown = {"signer_budget": self.signer_budget(), "backup": self.backup()}
+        return {"decided_ms_ago": age_ms, "watchdog": watchdog, **shown, **not_armed}
 
     def _now(self) -> Millis:
         return Millis(max(self._clock.now(), self._writer.state.at))

@@ -30,9 +30,9 @@ WAIT_S = 1.0
 
 async def practise(bench: Bench, drill: Drill) -> Measured:  # noqa: ARG001 - there is one journal, whatever the drill is about
     """Keep the journal from writing, and see that no order can leave until it writes again."""
-    if bench.journal_hold is not None:
-        return await _slow_database(bench, bench.journal_hold())
-    disk, forbid_growth = bench.disk, bench.forbid_growth
+    if bench.means.journal_hold is not None:
+        return await _slow_database(bench, bench.means.journal_hold())
+    disk, forbid_growth = bench.disk, bench.means.forbid_growth
     if disk is None or forbid_growth is None:
         raise NotExercised("the journal has no disk reserve", "Give the data directory 64 MiB of free space, then start again.")
     return await _full_disk(bench, disk, forbid_growth)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from controller.core.state import Drill, State
@@ -38,12 +38,27 @@ class Unproven(GatehouseError):
 
 
 @dataclass(frozen=True, slots=True)
+class Means:
+    """What some drills need and not every deployment has.
+
+    ``forbid_growth`` lets the journal's file grow no more, or again; ``None`` for a journal in a database. ``journal_hold`` makes
+    the appends of a journal in a database wait; ``None`` for a journal in a file. ``restore`` restores the newest backup elsewhere
+    and returns what it measured, or raises ``NotExercised``; ``None`` where the settings do not say how.
+    """
+
+    forbid_growth: Callable[[bool], None] | None = None
+    journal_hold: Callable[[], JournalHold] | None = None
+    restore: Callable[[], Awaitable[Measured]] | None = None
+
+
+NO_MEANS = Means()
+
+
+@dataclass(frozen=True, slots=True)
 class Bench:
     """The parts of the running controller that a fault can break or observe. ``controller.runtime.assembly`` makes one.
 
-    ``forbid_growth`` lets the journal's file grow no more, or again; ``None`` for a journal in a database. ``journal_hold`` makes
-    the appends of a journal in a database wait; ``None`` for a journal in a file. ``sweep`` reads an
-    account at once. ``control`` reaches the testnet's control endpoint, or says why it cannot.
+    ``sweep`` reads an account at once. ``control`` reaches the testnet's control endpoint, or says why it cannot.
     """
 
     state: Callable[[], State]
@@ -55,8 +70,7 @@ class Bench:
     threads: Threads
     heartbeat: Heartbeat | None
     disk: DiskReserve | None
-    forbid_growth: Callable[[bool], None] | None
-    journal_hold: Callable[[], JournalHold] | None
+    means: Means
     sweep: Callable[[VenueName], None]
     control: TestnetControl
 

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from controller.core.events import DrillStarted
 from controller.core.inputs import FaultReported
 from controller.core.state import Drill
-from controller.runtime.drills import crash, disk, hang, kill, measurements, venue_faults, watchdog
+from controller.runtime.drills import crash, disk, hang, kill, measurements, restore, venue_faults, watchdog
 from controller.runtime.drills.practice import Bench, Measured, NotExercised
 from controller.runtime.loop.inbox import Inbox
 from controller.runtime.loop.writer import CommittedBatch
@@ -33,6 +33,7 @@ FAULTS: Mapping[DrillKind, Fault] = {
     DrillKind.DISK: disk.practise,
     DrillKind.WATCHDOG: watchdog.practise,
     DrillKind.HANG: hang.practise,
+    DrillKind.RESTORE: restore.practise,
 }
 """The fault of every drill that the writer does not practise itself. ``None`` as a result: the drill ends in another way."""
 

@@ -83,6 +83,14 @@ def _controller(desk: Desk) -> None:
     desk.give(i.HaltAsked("controller", "background work failed", Cause.CONTROLLER))
 
 
+def _restored(desk: Desk) -> None:
+    desk.give(i.HaltAsked("controller", "put back from a copy", Cause.RESTORED))
+
+
+def _restored_from_an_older_copy(desk: Desk) -> None:
+    desk.give(i.HaltAsked("controller", "put back from an older copy", Cause.RESTORED_OLDER))
+
+
 def _clock(desk: Desk) -> None:
     tick(desk, offset=5_000)
 
@@ -109,6 +117,8 @@ KINDS: list[tuple[Callable[[Desk], None], HaltClass, set[Position], set[Position
     (_controller, HaltClass.CONTROLLER, {VALIDATED}, {VALIDATED}),
     (_rejected, HaltClass.BREACH, {VALIDATED, LIVE}, set()),
     (_clock, HaltClass.CLOCK, {VALIDATED, LIVE}, set()),
+    (_restored, HaltClass.RESTORED, {VALIDATED}, {VALIDATED}),
+    (_restored_from_an_older_copy, HaltClass.INTEGRITY, {VALIDATED}, set()),
     (_integrity, HaltClass.INTEGRITY, {VALIDATED}, set()),
 ]
 """How it halts, what kind that is, and where a resume leads from LIVE_€10 and from VALIDATED."""
