@@ -15,6 +15,7 @@ from controller.alerts.delivery import Delivery, Hooks, Route, failing_title
 from controller.alerts.hours import QuietHours
 from controller.alerts.notice import Channel, Notice, Source
 from controller.alerts.webhook import Webhook
+from controller.bootstrap.key_ends import watch_key_ends
 from controller.bootstrap.read import Deployment
 from controller.core import events as e
 from controller.core.alert_catalogue import ALERTS, INFORMS, Severity
@@ -75,6 +76,7 @@ class AlertLine:
     def __init__(self, deployment: Deployment, clock: Clock, redactor: Redactor, reports: Reports) -> None:
         settings = deployment.settings
         table = settings.alerts
+        self._settings = settings
         self._loop = asyncio.get_running_loop()
         self._clock = clock
         # What is handed over before there is a journal is journalled once there is one.
@@ -100,8 +102,11 @@ class AlertLine:
         self.delivery.start()
         stack.push_async_callback(asyncio.to_thread, self.delivery.end, END_WITHIN_S)
 
-    def connect(self, assembly: Assembly) -> None:
-        """Let the journal hear what is over and what was handed over, and offer what nobody was handed before this start."""
+    def connect(self, assembly: Assembly, stack: AsyncExitStack) -> None:
+        """Let the journal hear what is over and what was handed over, and offer what nobody was handed before this start.
+
+        The ends of keys are watched from here on, until ``stack`` ends.
+        """
         writer, inbox, clock = assembly.writer, assembly.inbox, self._clock
 
         def put(input_: Input) -> None:
@@ -118,6 +123,7 @@ class AlertLine:
         for one in writer.state.alerts:
             if not one.reached and one.last_at < writer.state.started_at:
                 self.delivery.offer(Alert(one.kind, one.title, one.detail))
+        watch_key_ends(self._settings, self.alerts, clock, stack)
 
     def _on_batch(self, batch: CommittedBatch) -> None:
         for _, event in batch.entries:

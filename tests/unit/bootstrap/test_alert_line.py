@@ -103,7 +103,8 @@ async def test_what_was_handed_over_before_the_journal_was_open_is_journalled(tm
     line._handed_over("chat", notice)
     await asyncio.sleep(0)
     assembly = Assembled()
-    line.connect(assembly)  # type: ignore[arg-type]
+    async with AsyncExitStack() as stack:
+        line.connect(assembly, stack)  # type: ignore[arg-type]
     line._handed_over("pager", notice)
     await asyncio.sleep(0)
     assert assembly.inputs == [AlertDelivered(AlertKind.CRASH, "killed", one) for one in ("chat", "pager")]
@@ -117,8 +118,9 @@ async def test_a_start_offers_what_no_channel_took_over_before(tmp_path: Path) -
     def alert(title: str, at: int, *reached: str) -> OpenAlert:
         return OpenAlert("A-1", AlertKind.DISK, title, "", Millis(at), 1, Millis(at), reached=reached)
 
-    old, told, new = alert("old", 1), alert("handed over", 2, "chat"), alert("of this start", 20)
-    line.connect(Assembled(State(alerts=(old, told, new), started_at=Millis(10))))  # type: ignore[arg-type]
+    old, known, new = alert("old", 1), alert("handed over", 2, "chat"), alert("of this start", 20)
+    async with AsyncExitStack() as stack:
+        line.connect(Assembled(State(alerts=(old, known, new), started_at=Millis(10))), stack)  # type: ignore[arg-type]
     assert [one.title for one in offered] == ["old"]
 
 
