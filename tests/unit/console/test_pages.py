@@ -134,6 +134,13 @@ async def test_an_order_page_shows_its_entries_and_links_to_them() -> None:
     assert port.entries[0].summary in text
 
 
+async def test_an_order_page_names_its_trace_where_there_is_one() -> None:
+    port = FakePort()
+    assert "No trace id" in (await get("/orders/gh000003", port)).text
+    port.entries[0] = port.entries[0].model_copy(update={"body": {"trace_id": "4bf92f3577b34da6"}})
+    assert "<code>4bf92f3577b34da6</code>" in (await get("/orders/gh000003", port)).text
+
+
 async def test_an_entry_with_a_wrong_hash_is_shown_as_wrong() -> None:
     port = FakePort()
     assert "✔ Its hash is that of its content" in (await get("/journal/1840", port)).text
