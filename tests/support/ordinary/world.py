@@ -40,7 +40,7 @@ SHORTER: Mapping[str, Sequence[tuple[str, str]]] = {
         (f'{COVERED}"600000")', f'{COVERED}"10000")'),
         (f'{COVERED}"60000")', f'{COVERED}"5000")'),
         # What days of trading prove: rotations, drills inside the run, performance, and the judgement of the real venue.
-        ("(*DRILL_RULES, *VALIDATION_RULES, *LIVE_RULES)", "DRILL_RULES"),
+        ("(*DRILL_RULES, *VALIDATION_RULES, *LIVE_RULES, *(REPLAY_RULES if offered else ()))", "DRILL_RULES"),
     ),
     "controller/runtime/venues/rates.py": (("RateSource.ECB: 1800", "RateSource.ECB: 10"), ("RETRY_S = 60", "RETRY_S = 5")),
     "exchange/mexc/socket.py": (
