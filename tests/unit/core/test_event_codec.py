@@ -59,10 +59,16 @@ def instances(kind: type[BaseModel]) -> st.SearchStrategy[Any]:
     return st.fixed_dictionaries(fields).map(lambda found: kind.model_construct(**found))
 
 
+def general(event: e.Event) -> bytes:
+    """The canonical encoder's bytes, without the fields that are left out where they have their usual value."""
+    usual = event_codec.BRIEF.get(type(event), {})
+    return canonical.encode(event.model_dump(mode="json", exclude={name for name in usual if getattr(event, name) == usual[name]}))
+
+
 @settings(max_examples=tries(400))
 @given(st.one_of([instances(kind) for kind in e.Event.__subclasses__()]))
 def test_orjson_and_the_canonical_encoder_give_the_same_bytes(event: e.Event) -> None:
-    assert encode(event) == canonical.encode(event.model_dump(mode="json", exclude_defaults=type(event) in event_codec.BRIEF))
+    assert encode(event) == general(event)
 
 
 @pytest.mark.parametrize("text", ['\0\x1f\b\t\n\f\r"\\/\x7f', "LIVE_€10", "\u2028\ue000\U0001f600", "</script>"])
@@ -104,8 +110,7 @@ def test_values_without_a_canonical_form_are_refused(changed: dict[str, Any]) ->
 
 def test_a_deployment_s_events_read_back_as_they_were() -> None:
     for event, _ in Desk().walk_to(Stage.VALIDATED).journal:
-        brief = type(event) in event_codec.BRIEF
-        assert encode(event) == canonical.encode(event.model_dump(mode="json", exclude_defaults=brief))
+        assert encode(event) == general(event)
         assert event_codec.decode(event.kind, encode(event)) == event
 
 
