@@ -8,7 +8,7 @@ TESTS  ?= tests
 # Most of the slow tests wait for real processes, so a few more workers than cores pay off.
 WORKERS ?= 4
 
-.PHONY: deb wheel first-hour run test proofs soak ordinary bots campaign fuzz mutate lint types imports check fix docs model proto bench power bare lock tools clean help
+.PHONY: deb wheel first-hour run test proofs soak ordinary bots campaign fuzz mutate lint types imports check fix docs model proto bench power bare lock audit release tools clean help
 
 help:
 	@echo "make run    set everything up and run the demo (ARGS=--exit ends it by itself)"
@@ -31,7 +31,9 @@ help:
 	@echo "make first-hour run ops/docs/first-hour.md in a fresh Debian that is booted (as root; some minutes)"
 	@echo "make bare   run it and test it on an empty Debian 12 (as root)"
 	@echo "make proto  regenerate the protobuf code from the .proto files"
-	@echo "make lock   refresh requirements.lock"
+	@echo "make lock   refresh requirements.lock, without anything younger than a week"
+	@echo "make release build wheel and sdist twice to equal bytes, with SBOM, changelog and signed sums (ARGS='--key FILE'; else a test key)"
+	@echo "make audit  look for known faults: vulnerabilities, licences, young releases, secrets in the history (ADVISORIES=DIR, ARGS='--only secrets')"
 	@echo "make clean  remove what the other targets made"
 
 # Compiled here, because a process that may not write would compile all of it at every start (ADR 59).
@@ -134,10 +136,26 @@ first-hour: $(READY)
 bare:
 	@WORKERS=$(WORKERS) bash ops/bare.sh
 
-lock:
-	@$(PYTHON) -m pip install --quiet uv
-	@uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
-	  --no-emit-index-url --no-emit-find-links --no-header --quiet -o requirements.lock
+# The audit's tools have an environment of their own, so that none of them is in the product's.
+AUDIT := var/audit/venv
+$(AUDIT)/.ready: ops/audit/requirements.lock
+	@rm -rf $(AUDIT) && $(PYTHON) -m venv --without-pip $(AUDIT)
+	@$(PYTHON) -m pip --python $(AUDIT)/bin/python install --quiet --disable-pip-version-check --require-hashes -r ops/audit/requirements.lock
+	@touch $@
+
+audit: $(READY) $(AUDIT)/.ready
+	@$(BIN)/python -m ops.audit $(ARGS)
+
+release: $(READY) $(AUDIT)/.ready
+	@$(BIN)/python -m ops.release $(ARGS)
+
+# Nothing younger than a week is taken into a lock (ops/audit/README.md).
+COMPILE = $(AUDIT)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+  --no-header --quiet --exclude-newer "$$(date -u -d '7 days ago' +%Y-%m-%dT%H:%M:%SZ)"
+
+lock: $(AUDIT)/.ready
+	@$(COMPILE) pyproject.toml --all-extras -o requirements.lock
+	@$(COMPILE) ops/audit/requirements.in -o ops/audit/requirements.lock
 	@PYTHONPATH=. $(PYTHON) -m tests.support.bots.installing
 
 clean:

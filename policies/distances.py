@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal, localcontext
+from decimal import ROUND_UP, Decimal, localcontext
 
 from exchange.model import Millis
 from policies.guards import (
@@ -23,6 +23,7 @@ from policies.schema import Policy
 from policies.stage import Stage
 
 _ZERO = Decimal(0)
+_SHOWN = Decimal("0.0001")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +66,19 @@ def _is_blind(breach: Breach | None) -> bool:
     return breach is not None and breach.blind
 
 
+def _written(value: Decimal | int) -> str:
+    """A measure for people, rounded up, so that a limit that is reached never looks farther away."""
+    exact = Decimal(value)
+    return text(exact if exact == exact.to_integral_value() else exact.quantize(_SHOWN, rounding=ROUND_UP))
+
+
 def _row(guard: GuardName, measured: Decimal | int | None, limit: Decimal | int, unit: str) -> Distance:
     """A row of a measure that halts when it reaches or exceeds its limit."""
     written = f"{text(Decimal(limit))}{unit}"
     if measured is None:
         return Distance(guard, "", written, None)
     used = max(_ZERO, Decimal(measured)) / Decimal(limit) if limit > 0 else Decimal(int(measured > 0))
-    return Distance(guard, f"{text(Decimal(measured))}{unit}", written, used)
+    return Distance(guard, f"{_written(measured)}{unit}", written, used)
 
 
 def _daily_loss(found: GuardMeasurements, policy: Policy, cap: Decimal) -> Distance:

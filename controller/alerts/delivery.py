@@ -280,9 +280,8 @@ class Delivery:
     def _lanes_for(self, notice: Notice) -> list[Lane]:
         others = [lane for lane in self.lanes if notice.kind is not AlertKind.CHANNEL or notice.title != failing_title(lane.name)]
         wanted = [lane for lane in others if at_least(notice.severity, lane.route.floor)]
-        last = max((lane.route.step for lane in self.lanes), default=0)
-        # Beyond the last step, everybody is reminded.
-        chosen = [lane for lane in wanted if lane.route.step == notice.step or (notice.step > last and lane.route.step <= last)]
+        chosen = [lane for lane in wanted if lane.route.step == notice.step]
+        # No channel of this step delivers, or none has it: then it goes to all of them.
         stuck = all(lane.failing for lane in chosen)
         urgent = notice.severity is Severity.CRITICAL or notice.kind is AlertKind.CHANNEL
         return wanted if stuck and urgent else chosen

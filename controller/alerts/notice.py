@@ -85,6 +85,8 @@ class Notice:
             lines.append("This is a test: nothing happened, and nothing is to be done.")
         else:
             lines += [spec.meaning, f"What to do: {spec.action}", f"Page: {REPOSITORY_PAGES}{spec.page}"]
+            if self.severity is not Severity.INFO:
+                lines.append("It waits for an acknowledgement: see `gatehouse alerts list`, then `gatehouse ack-alert`.")
         if self.dropped:
             lines.append(f"{self.dropped} alerts before this one were dropped: the channel did not take them over in time.")
         return "\n".join(lines)

@@ -20,7 +20,6 @@ from controller.bootstrap.backups import show_backups
 from controller.bootstrap.crashes import note_crash
 from controller.bootstrap.end import end_now
 from controller.bootstrap.journal import checkpoint_signing_key, growth_switch, journal_hold, make_disk_reserve, open_publisher
-from controller.bootstrap.key_ends import watch_key_ends
 from controller.bootstrap.leadership import Leadership, ProcessServices, acquire_leadership, lease_kept
 from controller.bootstrap.metrics import keep_metrics
 from controller.bootstrap.notified import keep_notified, notified_standby
@@ -127,7 +126,7 @@ async def run(
             if not leadership.recovered.state.open:
                 nothing_left.set()
             return
-        line.connect(assembly)
+        line.connect(assembly, stack)
         say_goodbye_at_the_end(assembly.heartbeat, nothing_left, stack)
         scrape = keep_metrics(services, assembly, clock)
         await run_assembly(assembly, stack)
@@ -138,7 +137,6 @@ async def run(
         record = keep_replay(deployment, assembly, clock, services.alerts.notify, stack)
         await open_servers(deployment, assembly, record, scrape, stack)
         watch_instance(deployment, services.alerts.notify, stack)
-        watch_key_ends(deployment.settings, services.alerts, clock, stack)
         watch_release(deployment, partial(_artifact_in_force, assembly), services.alerts.notify, stack)
         signals.started()
         standing_by.end()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections import deque
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from functools import partial
@@ -14,6 +15,7 @@ from controller.alerts.delivery import Delivery, Hooks, Route, failing_title
 from controller.alerts.hours import QuietHours
 from controller.alerts.notice import Channel, Notice, Source
 from controller.alerts.webhook import Webhook
+from controller.bootstrap.key_ends import watch_key_ends
 from controller.bootstrap.read import Deployment
 from controller.core import events as e
 from controller.core.alert_catalogue import ALERTS, INFORMS, Severity
@@ -31,6 +33,8 @@ from exchange.ports import Clock
 
 END_WITHIN_S = 3.0
 """How long a process that ends waits for its channels, all together."""
+
+MOST_EARLY = 256
 
 _TOKEN = re.compile(r"[A-Za-z0-9_+=~%-]{8,}")
 _PUBLIC = re.compile(r"^(localhost|[a-z]+://.*|[0-9.]+)$")
@@ -72,9 +76,12 @@ class AlertLine:
     def __init__(self, deployment: Deployment, clock: Clock, redactor: Redactor, reports: Reports) -> None:
         settings = deployment.settings
         table = settings.alerts
+        self._settings = settings
         self._loop = asyncio.get_running_loop()
         self._clock = clock
-        self._put: Callable[[Input], object] = lambda _: None
+        # What is handed over before there is a journal is journalled once there is one.
+        self._early: deque[Input] = deque(maxlen=MOST_EARLY)
+        self._put: Callable[[Input], object] = self._early.append
         self.delivery = Delivery(
             routes_of(deployment.directory, settings, redactor),
             Source(settings.controller_id, settings.environment.value),
@@ -95,8 +102,11 @@ class AlertLine:
         self.delivery.start()
         stack.push_async_callback(asyncio.to_thread, self.delivery.end, END_WITHIN_S)
 
-    def connect(self, assembly: Assembly) -> None:
-        """Let the journal hear what is over and what was handed over, and offer what nobody was handed before this start."""
+    def connect(self, assembly: Assembly, stack: AsyncExitStack) -> None:
+        """Let the journal hear what is over and what was handed over, and offer what nobody was handed before this start.
+
+        The ends of keys are watched from here on, until ``stack`` ends.
+        """
         writer, inbox, clock = assembly.writer, assembly.inbox, self._clock
 
         def put(input_: Input) -> None:
@@ -106,11 +116,14 @@ class AlertLine:
             return bool(ALERTS[alert.kind].ends) and is_standing(writer.state, alert.kind, alert.title)
 
         self._put = put
+        while self._early:
+            put(self._early.popleft())
         self.alerts.follow(goes_on, lambda kind, title, proof: put(AlertEnded(kind, title, proof)))
         writer.add_follower(self._on_batch)
         for one in writer.state.alerts:
             if not one.reached and one.last_at < writer.state.started_at:
                 self.delivery.offer(Alert(one.kind, one.title, one.detail))
+        watch_key_ends(self._settings, self.alerts, clock, stack)
 
     def _on_batch(self, batch: CommittedBatch) -> None:
         for _, event in batch.entries:

@@ -11,17 +11,18 @@ from controller.cli.journal import verbs as journal
 from controller.cli.rehearse import verb as rehearse
 from controller.cli.root import root
 from controller.cli.run import processes, signer, watchdog, witness
-from controller.cli.setup import init, version
+from controller.cli.setup import init
 from controller.cli.show import explain, policy, release, report, status, verify
 from controller.cli.sign import alerts, archive, bot_keys, drills, flatten, governance, keys, moves, rebaseline, signing
 from controller.cli.tape import verbs as tape
 from controller.cli.update import verb as update
+from controller.cli.version import verb as version
 
 app = root()
 
 groups = (
-    *(init, version, doctor, processes, signer, watchdog, witness, demo, status, explain, bots),
-    *(signing, moves, governance, bot_keys, alerts, drills, flatten, rebaseline, archive, report, verify, rehearse),
+    *(init, doctor, processes, signer, watchdog, witness, demo, status, explain, bots),
+    *(signing, moves, governance, bot_keys, alerts, drills, flatten, rebaseline, archive, report, verify, rehearse, version),
 )
 for group in groups:
     group.register(app)

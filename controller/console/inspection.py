@@ -7,6 +7,7 @@ to everything else, so that no page delays the writer.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import StrEnum
 from typing import Protocol
 
 from controller.console.schema import EntryView, OrderView
@@ -17,6 +18,18 @@ FOUND_MOST = 200
 
 SEARCHED_MOST = 4_000
 """How many entries one search looks at; ``FoundView.searched_to`` says where to go on."""
+
+NEWEST_MOST, NEWEST_SEARCHED = 20, 20_000
+"""How many entries of one kind ``newest`` keeps, and how many entries it looks at when it is asked first."""
+
+
+class Topic(StrEnum):
+    """Kinds of entries that are rare, and that a page shows the newest of."""
+
+    COMMANDS = "command-"
+    EVIDENCE = "evidence-"
+    DRILLS = "drill-"
+    ALERTS = "alert-"
 
 
 class GuardView(View):
@@ -136,6 +149,10 @@ class Inspection(Protocol):
 
     async def find(self, kind: str, text: str, before: int | None, limit: int) -> FoundView:
         """The newest entries older than ``before`` whose kind begins with ``kind`` and whose body has ``text``; empty: any."""
+        ...
+
+    async def newest(self, topic: Topic) -> FoundView:
+        """The newest entries of a topic. They are kept, so only what is new is looked at from the second time on."""
         ...
 
     async def life(self, client_id: str) -> LifeView:

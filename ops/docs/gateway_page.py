@@ -57,6 +57,11 @@ are not in this table.
 """
 
 _CANDLES = f"""
+## Traces
+
+A request may have the header `traceparent` (W3C Trace Context); one that is malformed counts as absent. Its orders are then in the
+bot's own trace, and the reply has `X-Gatehouse-Trace-Id` ([what is traced](../otel/README.md)).
+
 ## Candles
 
 `klines` has the intervals {_INTERVALS}, and at most

@@ -14,6 +14,9 @@ from tests.support.collectors import Collector, collecting
 from tests.support.eventful import SPAN_ID, TRACE_ID, breach, scrape, trade_live
 from tests.support.rig import Rig, rig
 
+NOT_IN_THIS_RUN = {"gatehouse_order_unknown", "gatehouse_telemetry_lost"}
+"""The counters of what does not happen here; ``tests/unit/telemetry`` counts them."""
+
 
 def values(text: str, *names: str) -> list[float]:
     """The values of metrics without labels."""
@@ -28,6 +31,8 @@ def check_declared(text: str, open_metrics: str) -> None:
     assert set(emitted) == set(declared)
     for name, one in declared.items():
         assert (emitted[name].type, emitted[name].documentation) == (one.kind.value, one.description)
+    still = {name for name, family in emitted.items() if family.type == "counter" and not any(one.value for one in family.samples)}
+    assert still == NOT_IN_THIS_RUN
     units = {family.name: family.unit for family in open_metrics_families(open_metrics)}
     assert {name for name, unit in units.items() if unit == "seconds"} == {n for n, one in declared.items() if one.unit == "s"}
 

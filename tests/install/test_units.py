@@ -61,7 +61,7 @@ def test_the_signer_has_no_network() -> None:
 
 
 def test_only_the_signer_gets_the_exchange_secrets_of_orders() -> None:
-    with_live = [path.name for path in UNITS if "credentials/live.secret" in text(path)]
+    with_live = [path.name for path in UNITS if ":/etc/gatehouse/%i/live.secret" in text(path)]
     assert with_live == ["gatehouse-signer@.service"]
 
 

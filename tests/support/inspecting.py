@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from controller.console.inspection import (
+    NEWEST_MOST,
     ChainView,
     CheckedView,
     FactsView,
@@ -15,6 +16,7 @@ from controller.console.inspection import (
     LifeView,
     OrderFilter,
     OrdersView,
+    Topic,
 )
 from controller.console.schema import EntryView, OrderView
 from exchange.errors import UsageError
@@ -59,6 +61,9 @@ class FakeInspector:
         ][:limit]
         oldest = self.entries_now()[0].seq if self.entries_now() else 1
         return FoundView(entries=tuple(found), searched_to=found[-1].seq if found else oldest, oldest=oldest)
+
+    async def newest(self, topic: Topic) -> FoundView:
+        return await self.find(topic.value, "", None, NEWEST_MOST)
 
     async def life(self, client_id: str) -> LifeView:
         order = next((order for order in self.orders_now() if order.client_id == client_id), None)

@@ -48,7 +48,7 @@ def init(
         str, typer.Option(help="The public half of the watchdog's own MEXC API key, of the same account.")
     ] = "",
     bot: Annotated[Path | None, typer.Option(help="The bot's file. Its digest identifies the bot.")] = None,
-    units: Annotated[bool, typer.Option("--systemd", help="For the packaged units; DIR is /etc/gatehouse/NAME.")] = False,
+    units: Annotated[bool, typer.Option("--systemd", help="For the packaged units; DIR is /var/lib/gatehouse/NAME.")] = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Write a new deployment: settings, policy, roster and new keys. Secret files have mode 0600."""

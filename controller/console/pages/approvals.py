@@ -13,13 +13,13 @@ from starlette.responses import Response
 
 from controller.authority.wordcode import word_code
 from controller.console.boundary import read_form
+from controller.console.inspection import Topic
 from controller.console.pages.frame import Rows, rows_of, show
 from controller.console.port import GateRefused, OperatorPort
 from controller.console.schema import EntryView, StatusView
 from policies.authority import Verb
 from policies.stage import Stage
 
-COMMANDS_SHOWN = 20
 FORM_LIMIT = 512 * 1024
 
 
@@ -81,7 +81,7 @@ class ApprovalPage:
         return await show(self._port, "receipt.html", "/approvals", receipt=receipt)
 
     async def _commands(self) -> Sequence[EntryView]:
-        return (await self._port.inspector.find("command", "", None, COMMANDS_SHOWN)).entries
+        return (await self._port.inspector.newest(Topic.COMMANDS)).entries
 
 
 def moves(status: StatusView) -> tuple[Move, ...]:

@@ -59,6 +59,7 @@ PLACES = (
     Place("/gates", "Gates"),
     Place("/approvals", "Approvals"),
     Place("/journal", "Journal"),
+    Place("/alerts", "Alerts"),
     Place("/drills", "Drills"),
     Place("/streams", "Streams"),
     Place("/settings", "Settings"),

@@ -47,7 +47,8 @@ class OrderPages:
     async def one(self, request: Request) -> Response:
         """One order and every journal entry about it."""
         life = await self._port.inspector.life(request.path_params["client_id"][:64])
-        return await show(self._port, "order.html", "/orders", life=life, o=life.order)
+        trace = next((str(one.body["trace_id"]) for one in life.entries if one.body.get("trace_id")), "")
+        return await show(self._port, "order.html", "/orders", life=life, o=life.order, trace=trace)
 
 
 def _choice(request: Request, name: str, among: tuple[str, ...]) -> str:

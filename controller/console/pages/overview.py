@@ -79,7 +79,10 @@ class Page:
 
 def needs(status: StatusView) -> tuple[str, ...]:
     """What needs a person now, one sentence each. Whether it is armed and what is pending are said elsewhere on the page."""
-    found = [f"Alert {alert.id} waits to be acknowledged: {alert.title}" for alert in status.oversight.alerts]
+    found = [
+        f"Alert {alert.id} ({alert.severity or alert.kind}) waits to be acknowledged: {alert.title}"
+        for alert in status.oversight.alerts
+    ]
     if status.stage is Stage.HALTED:
         open_ways = sum(1 for way in status.ways_out if not way.refused)
         found.append(f"The deployment is HALTED, and {open_ways} of {len(status.ways_out)} ways out are open.")

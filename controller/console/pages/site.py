@@ -7,6 +7,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from controller.console.boundary import http_status
+from controller.console.pages.alerts import AlertPage
 from controller.console.pages.approvals import ApprovalPage
 from controller.console.pages.charts import ChartPage
 from controller.console.pages.frame import Handler, show
@@ -36,6 +37,7 @@ def page_routes(port: OperatorPort, may_halt: MayHalt, settings: SettingsInForce
         page("/approvals", approvals.show),
         page("/approvals/check", approvals.check, here="/approvals", methods=("POST",)),
         page("/approvals/submit", approvals.submit, here="/approvals", methods=("POST",)),
+        page("/alerts", AlertPage(port).show),
         page("/drills", plain.drills),
         page("/streams", plain.streams),
         page("/settings", plain.settings),

@@ -63,7 +63,7 @@ function connect() {
 }
 
 async function noticeSilence() {
-  if (silentMs() < SILENCE_MS) return;
+  if (document.hidden || silentMs() < SILENCE_MS) return;
   try {
     onStatus(await read("/v1/status"));
     changed();
@@ -75,6 +75,10 @@ async function noticeSilence() {
 document.querySelector(".bar [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 connect();
 setInterval(noticeSilence, SILENCE_MS / 2);
-document.addEventListener("visibilitychange", () => { if (!document.hidden) changed(); });
+// A browser opens at most six connections to one address, so a page that nobody sees holds none.
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) source?.close();
+  else connect();
+});
 if (document.getElementById("verify")) import("./verify.js");
 if (document.getElementById("envelope-file")) import("./envelope.js");

@@ -13,8 +13,9 @@ from controller.core.decisions import alerts
 from controller.core.decisions.draft import Draft
 from controller.core.effects import Alert, AlertKind
 from controller.core.inputs import Tick
-from controller.core.state import State, market_of
+from controller.core.state import State
 from exchange.model import Millis
+from exchange.ports import VenueName
 from policies.guards import GuardName, Level
 from policies.schema import Policy
 from policies.stage import Stage
@@ -97,13 +98,17 @@ def _coverage(state: State, _: Tick, now: Millis) -> Iterator[Condition]:
 
 
 def _streams(state: State, input_: Tick, now: Millis) -> Iterator[Condition]:
-    if state.watched is None:
-        return
-    for venue in sorted({state.watched, market_of(state.watched)}):
+    venue = _streaming(state)
+    if venue is not None:
         for life in input_.streams.get(venue, ()):
             if life.down_since is not None and now - life.down_since >= STREAM_DOWN_MS:
                 detail = f"it has been of no use for {STREAM_DOWN_MS // 1000} s: {life.why}"
                 yield Condition(AlertKind.STREAMS, _stream_title(venue, life.name), detail)
+
+
+def _streaming(state: State) -> VenueName | None:
+    """The venue whose streams matter: the one in use, unless it is the executor in this process."""
+    return None if state.watched is VenueName.MOCK else state.watched
 
 
 def _stream_title(venue: str, stream: str) -> str:
@@ -127,14 +132,13 @@ _JUDGES: tuple[Callable[[State, Tick, Millis], Iterator[Condition]], ...] = (_un
 
 
 def _stream_proof(state: State, input_: Tick, title: str) -> str:
-    if state.watched is None:
-        return "no venue is in use"
-    venues = {state.watched, market_of(state.watched)}
-    up = {_stream_title(venue, life.name): life.down_since is None for venue in venues for life in input_.streams.get(venue, ())}
+    venue = _streaming(state)
+    if venue is None:
+        return "no stream is in use"
+    up = {_stream_title(venue, life.name): life.down_since is None for life in input_.streams.get(venue, ())}
     if title in up:
         return "it is of use again" if up[title] else ""
-    known = any(input_.streams.get(venue) for venue in venues)
-    return "this stream is not in use any more" if known else ""
+    return "this stream is not in use any more" if up else ""
 
 
 def _unknown_proof(state: State, _: Tick, title: str) -> str:

@@ -116,7 +116,7 @@ class Bots:
         """Decide, journal and send one order, and wait for the venue's answer."""
         trace_id = self._tracing.requested(bot, order)
         reply = await self._place(bot, order, key, trace_id)
-        self._tracing.replied(trace_id, reply)
+        self._tracing.replied(trace_id, order, reply)
         return reply
 
     async def _place(self, bot: str, order: NewOrder, key: str, trace_id: str) -> PlaceReply:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from controller.authority.envelope import parse_envelope
@@ -14,6 +15,8 @@ from controller.authority.verify import read_command, verify
 from controller.authority.wordcode import word_code
 from controller.console.inspection import (
     FOUND_MOST,
+    NEWEST_MOST,
+    NEWEST_SEARCHED,
     SEARCHED_MOST,
     ChainView,
     CheckedView,
@@ -24,6 +27,7 @@ from controller.console.inspection import (
     LifeView,
     OrderFilter,
     OrdersView,
+    Topic,
 )
 from controller.console.schema import EntryView, OrderView
 from controller.core import event_codec
@@ -53,6 +57,15 @@ _LATE_MS = 2_000
 """How much later than the order's last change an entry about it may be."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """The newest entries of a topic up to the entry ``upto``."""
+
+    upto: int
+    entries: tuple[EntryView, ...]
+    searched_to: int
+
+
 class Inspector:
     """``seen`` is what is measured of the market now; a standby measures nothing. ``oldest``: entries after it can be read."""
 
@@ -71,6 +84,7 @@ class Inspector:
         self._history = history
         self._read = read
         self._seen = seen
+        self._kept: dict[Topic, _Kept] = {}
         self._now = now
 
     async def guards(self) -> Sequence[GuardView]:
@@ -98,18 +112,32 @@ class Inspector:
     async def find(self, kind: str, text: str, before: int | None, limit: int) -> FoundView:
         """The newest entries older than ``before`` whose kind begins with ``kind`` and whose body has ``text``."""
         end = self._state().seq if before is None else before - 1
-        wanted, lowest = text.encode(), max(self._oldest(), end - SEARCHED_MOST)
-        found: list[EntryView] = []
+        found, lowest = await self._search(kind, text, end, max(0, end - SEARCHED_MOST), min(limit, FOUND_MOST))
+        return FoundView(entries=tuple(found), searched_to=lowest, oldest=self._oldest() + 1)
+
+    async def newest(self, topic: Topic) -> FoundView:
+        """The newest entries of a topic. They are kept, so only what is new is looked at from the second time on."""
+        end = self._state().seq
+        kept = self._kept.get(topic)
+        least = kept.upto if kept is not None else max(0, end - NEWEST_SEARCHED)
+        found, lowest = await self._search(topic.value, "", end, least, NEWEST_MOST)
+        if kept is not None:
+            found, lowest = [*found, *kept.entries][:NEWEST_MOST], kept.searched_to
+        self._kept[topic] = _Kept(end, tuple(found), lowest)
+        return FoundView(entries=tuple(found), searched_to=lowest, oldest=self._oldest() + 1)
+
+    async def _search(self, kind: str, text: str, end: int, least: int, limit: int) -> tuple[list[EntryView], int]:
+        """At most ``limit`` entries with ``least < seq <= end``, newest first, and the oldest one that was looked at."""
+        wanted, lowest, found = text.encode(), max(self._oldest(), least), list[EntryView]()
         while end > lowest:
             after = max(lowest, end - PIECE)
             for entry in reversed(await self._piece(after, end - after)):
-                end = entry.seq - 1
                 if entry.kind.startswith(kind) and wanted in entry.body:
                     found.append(_view(entry))
-                    if len(found) == min(limit, FOUND_MOST):
-                        return FoundView(entries=tuple(found), searched_to=entry.seq, oldest=self._oldest() + 1)
+                    if len(found) == limit:
+                        return found, entry.seq
             end = after
-        return FoundView(entries=tuple(found), searched_to=end + 1, oldest=self._oldest() + 1)
+        return found, end + 1
 
     async def life(self, client_id: str) -> LifeView:
         """One order. Raises ``UsageError`` (``no-such-order``)."""

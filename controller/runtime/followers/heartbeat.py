@@ -17,6 +17,7 @@ from pathlib import Path
 
 from controller.console.watchdog_view import WatchdogView
 from controller.core.causes import Cause
+from controller.core.decisions.alerts import is_standing
 from controller.core.effects import AlertKind
 from controller.core.inputs import AlertEnded, AlertNoticed, HaltAsked, WatchdogLogRead
 from controller.core.state import State
@@ -145,7 +146,7 @@ class Heartbeat:
         self._broken_at = ""
         self._silent = False
         self._able_ns = self._reached_ns = clock.monotonic_ns()
-        self._lost: bool | None = None
+        self._lost = False
         self.cannot_cancel: Callable[[], str] = lambda: ""
         """Why this controller could cancel nothing now, for example because no signer answers; empty when it could."""
         self.heard = Heard()
@@ -203,13 +204,14 @@ class Heartbeat:
     def _note_loss(self, why_not: str) -> None:
         """Alert once when the watchdog has been away for ``LOST_AFTER_NS``."""
         now_ns = self._clock.monotonic_ns()
-        if self._lost is not True and now_ns - self._reached_ns >= LOST_AFTER_NS:
+        if not self._lost and now_ns - self._reached_ns >= LOST_AFTER_NS:
             self._lost = True
             self._inbox.fact(AlertNoticed(AlertKind.WATCHDOG_LOST, LOST_TITLE, why_not, announce=True), now_ns)
 
     def _note_reached(self) -> None:
         self._reached_ns = now_ns = self._clock.monotonic_ns()
-        if self._lost is not False:
+        # A process before this one may have raised it.
+        if self._lost or is_standing(self._state(), AlertKind.WATCHDOG_LOST, LOST_TITLE):
             self._lost = False
             self._inbox.fact(AlertEnded(AlertKind.WATCHDOG_LOST, LOST_TITLE, "it answers"), now_ns)
 

@@ -57,8 +57,8 @@ class Tracing:
         self._telemetry = telemetry
         self._clock = clock
         self._orders: dict[str, _Open] = {}
-        # The orders of one request are in one trace; the writer decides them in the order in which they were asked for.
-        self._requested: dict[str, deque[_Requested]] = {}
+        # By trace and the bot's own id: the orders of one request are in one trace, and those without an id are decided in turn.
+        self._requested: dict[tuple[str, str], deque[_Requested]] = {}
         self._halt: Trace | None = None
         self._drills: dict[str, Trace] = {}
 
@@ -82,17 +82,18 @@ class Tracing:
             )
             trace_id = trace.trace_id
             if len(self._requested) < MAX_OPEN_TRACES:
-                self._requested.setdefault(trace_id, deque()).append(_Requested(trace, time.time_ns()))
+                named = trace_id, order.client_id or ""
+                self._requested.setdefault(named, deque()).append(_Requested(trace, time.time_ns()))
         if request is not None and trace_id:
             request.trace_ids.append(trace_id)
         return trace_id
 
-    def replied(self, trace_id: str, reply: PlaceReply) -> None:
+    def replied(self, trace_id: str, order: NewOrder, reply: PlaceReply) -> None:
         """End the trace of an order that no entry names: it was denied early, counted with others, repeated, or there was no room.
 
         One that was not decided in time may still be, so its trace stays open.
         """
-        if isinstance(reply, Outstanding) or (requested := self._take(trace_id)) is None:
+        if isinstance(reply, Outstanding) or (requested := self._take(trace_id, order.client_id or "")) is None:
             return
         match reply:
             case Deny(rule=rule):
@@ -102,14 +103,14 @@ class Tracing:
             case _:
                 requested.trace.finish("repeated")
 
-    def _take(self, trace_id: str) -> _Requested | None:
-        """The oldest order of a trace that no entry names yet."""
-        waiting = self._requested.get(trace_id)
+    def _take(self, trace_id: str, bot_client_id: str) -> _Requested | None:
+        """The oldest order of a trace, under the bot's own id, that no entry names yet."""
+        waiting = self._requested.get((trace_id, bot_client_id))
         if waiting is None:
             return None
         taken = waiting.popleft()
         if not waiting:
-            del self._requested[trace_id]
+            del self._requested[trace_id, bot_client_id]
         return taken
 
     def command(self, verb: str) -> Trace:
@@ -176,7 +177,7 @@ class Tracing:
                 return
 
     def _admitted(self, event: e.OrderAdmitted, batch: CommittedBatch, times: _Times) -> None:
-        requested = self._take(event.trace_id)
+        requested = self._take(event.trace_id, event.bot_client_id)
         trace = self._begin(requested, times) if requested is not None else self._own_sale(event)
         trace.about(client_id=event.client_id, venue=event.venue.value, stage=event.stage.value, step=event.step)
         trace.mark(OrderPhase.ADMISSION, times.began, times.decided, exposure_eur=event.exposure_eur, cap_eur=event.cap_eur)
@@ -186,7 +187,7 @@ class Tracing:
 
     def _denied(self, event: e.OrderDenied, batch: CommittedBatch, times: _Times) -> None:
         # One that was denied early has no trace in its entry: its reply ends it.
-        if (requested := self._take(event.trace_id)) is not None:
+        if (requested := self._take(event.trace_id, event.bot_client_id)) is not None:
             trace = self._begin(requested, times)
             trace.mark(OrderPhase.ADMISSION, times.began, times.decided, rule=event.rule)
             trace.mark(OrderPhase.JOURNAL, times.decided, times.durable, seq=batch.after.seq, batch=len(batch.entries))

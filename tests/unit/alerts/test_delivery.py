@@ -84,7 +84,7 @@ def make(clock: SetClock) -> Iterator[Make]:
         yield made
 
 
-def test_a_channel_that_hangs_delays_neither_its_caller_nor_another_channel(make: Make) -> None:
+def test_a_channel_that_hangs_delays_nobody_else(make: Make) -> None:
     hang = Event()
     stuck, other = Kept("stuck", hang=hang), Kept("other")
     delivery = make(stuck, other)
@@ -133,7 +133,7 @@ def test_the_alert_about_a_channel_goes_to_the_others(make: Make) -> None:
     assert broken.attempts == 0
 
 
-def test_what_is_critical_goes_on_to_the_next_step_when_nothing_else_delivers(make: Make) -> None:
+def test_what_is_critical_goes_to_the_next_step_when_nothing_delivers(make: Make) -> None:
     broken, boss = Kept("broken", fails=True), Kept("boss")
     delivery = make(broken, Route(boss, step=1))
     delivery.offer(STAGE)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from controller.bootstrap.alerts import hide
+from controller.alerts.notice import Notice, Source
+from controller.bootstrap.alerts import AlertLine, hide
 from controller.bootstrap.crashes import MARK_FILE, note_crash
 from controller.bootstrap.key_ends import look
 from controller.core.effects import Alert, AlertKind
-from controller.core.state import State
+from controller.core.inputs import AlertDelivered, Input
+from controller.core.state import OpenAlert, State
 from controller.settings.deployment import Settings
 from controller.telemetry.alerts import Alerts
 from controller.telemetry.redact import Redactor
@@ -28,6 +32,29 @@ class SetClock:
 
     def monotonic_ns(self) -> int:
         return 0
+
+
+@dataclass
+class Deployed:
+    """What the line reads of a deployment."""
+
+    directory: Path
+    settings: Settings
+
+
+class Assembled:
+    """What the line connects to: the writer's state, and an inbox that keeps what it gets."""
+
+    def __init__(self, state: State | None = None) -> None:
+        self.state = state or State()
+        self.writer = self.inbox = self
+        self.inputs: list[Input] = []
+
+    def fact(self, input_: Input, _: int) -> None:
+        self.inputs.append(input_)
+
+    def add_follower(self, _: object) -> None:
+        pass
 
 
 def settings(ends: object) -> Settings:
@@ -68,6 +95,33 @@ async def test_a_process_that_did_not_end_by_itself_is_noticed_by_the_next(tmp_p
     async with AsyncExitStack() as stack:
         note_crash(tmp_path, State(), sent.append, stack)
     assert len(sent) == 1
+
+
+async def test_what_was_handed_over_before_the_journal_was_open_is_journalled(tmp_path: Path) -> None:
+    line = AlertLine(Deployed(tmp_path, settings("never")), SetClock(), Redactor(), NO_REPORTS)  # type: ignore[arg-type]
+    notice = Notice(Source("anna", "rehearsal"), AlertKind.CRASH, "killed", "", Millis(NOW))
+    line._handed_over("chat", notice)
+    await asyncio.sleep(0)
+    assembly = Assembled()
+    async with AsyncExitStack() as stack:
+        line.connect(assembly, stack)  # type: ignore[arg-type]
+    line._handed_over("pager", notice)
+    await asyncio.sleep(0)
+    assert assembly.inputs == [AlertDelivered(AlertKind.CRASH, "killed", one) for one in ("chat", "pager")]
+
+
+async def test_a_start_offers_what_no_channel_took_over_before(tmp_path: Path) -> None:
+    offered: list[Alert] = []
+    line = AlertLine(Deployed(tmp_path, settings("never")), SetClock(), Redactor(), NO_REPORTS)  # type: ignore[arg-type]
+    line.delivery.offer = offered.append  # type: ignore[method-assign]
+
+    def alert(title: str, at: int, *reached: str) -> OpenAlert:
+        return OpenAlert("A-1", AlertKind.DISK, title, "", Millis(at), 1, Millis(at), reached=reached)
+
+    old, known, new = alert("old", 1), alert("handed over", 2, "chat"), alert("of this start", 20)
+    async with AsyncExitStack() as stack:
+        line.connect(Assembled(State(alerts=(old, known, new), started_at=Millis(10))), stack)  # type: ignore[arg-type]
+    assert [one.title for one in offered] == ["old"]
 
 
 def test_the_parts_of_an_address_that_look_like_tokens_are_hidden() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from controller.console.alerts import AlertView
 from controller.console.app import create_app
 from controller.console.inspection import CheckedView, FactsView, FactView, GuardView
 from controller.console.pages.frame import PLACES
@@ -133,6 +134,13 @@ async def test_an_order_page_shows_its_entries_and_links_to_them() -> None:
     assert port.entries[0].summary in text
 
 
+async def test_an_order_page_names_its_trace_where_there_is_one() -> None:
+    port = FakePort()
+    assert "No trace id" in (await get("/orders/gh000003", port)).text
+    port.entries[0] = port.entries[0].model_copy(update={"body": {"trace_id": "4bf92f3577b34da6"}})
+    assert "<code>4bf92f3577b34da6</code>" in (await get("/orders/gh000003", port)).text
+
+
 async def test_an_entry_with_a_wrong_hash_is_shown_as_wrong() -> None:
     port = FakePort()
     assert "✔ Its hash is that of its content" in (await get("/journal/1840", port)).text
@@ -216,6 +224,24 @@ async def test_a_section_that_cannot_be_read_says_why() -> None:
             raise Unreachable("no evidence yet", code="no-evidence", remedy="Wait for the first sample.")
 
     assert "no evidence yet. Wait for the first sample." in (await get("/gates", NoGates())).text
+
+
+async def test_an_alert_shows_what_it_means_and_how_to_acknowledge_it() -> None:
+    alert = AlertView(
+        id="A-17", kind="halted", title="it stopped", detail="drawdown", at_ms=NOW, times=2, last_at_ms=NOW, severity="critical",
+        escalated=1, reached=("mail",),
+    )  # fmt: skip
+    newer = alert.model_copy(update={"id": "A-18", "kind": "a-kind-of-a-newer-version", "severity": ""})
+    text = (await get("/alerts", FakePort(view=a_status(oversight=OversightView(alerts=(newer, alert)))))).text
+    for shown in (
+        "gatehouse ack-alert A-17 --key KEY",
+        "gatehouse ack-alert A-18",
+        "mail; 1 deadlines passed",
+        "no order is placed",
+    ):
+        assert shown in text
+    assert text.index("A-17") < text.index("A-18")
+    assert "No alert is outstanding." in (await get("/alerts")).text
 
 
 async def test_the_settings_that_are_handed_over_are_shown() -> None:

@@ -91,3 +91,8 @@ def test_one_difference_too_many_uses_all() -> None:
     assert one.used == 1
     assert one.breach is not None
     assert one.breach.level is Level.HALT
+
+
+def test_a_measure_is_written_short_and_never_farther_from_its_limit() -> None:
+    one = of(replace(WELL, equity_eur=Measured(Decimal("99.99999999"), NOW)))[GuardName.DAILY_LOSS]
+    assert one.measured == "0.0001 EUR"

@@ -9,11 +9,19 @@ from pathlib import Path
 import pytest
 
 from controller.cli.run.testnet_options import read_accounts
+from controller.cli.setup import units
 from controller.settings.deployment import load_settings, read_secret
 from tests.support.cli_kit import Run
 from tests.support.tidiness import ROOT
 
 UNITS = ROOT / "ops" / "systemd"
+
+
+@pytest.fixture(autouse=True)
+def etc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in the place of /etc/gatehouse."""
+    monkeypatch.setattr(units, "ETC", tmp_path / "etc")
+    return tmp_path / "etc"
 
 
 def written(run: Run, directory: Path, profile: str, *more: str) -> Path:
@@ -23,39 +31,39 @@ def written(run: Run, directory: Path, profile: str, *more: str) -> Path:
 
 
 @pytest.mark.parametrize(("profile", "more"), [("demo", ()), ("solo", ("--live-key", "mx0abc", "--watchdog-key", "mx0dog"))])
-def test_each_process_is_a_unit_of_its_own(run: Run, tmp_path: Path, profile: str, more: tuple[str, ...]) -> None:
+def test_each_process_is_a_unit_of_its_own(run: Run, tmp_path: Path, etc: Path, profile: str, more: tuple[str, ...]) -> None:
     directory = written(run, tmp_path / "desk", profile, *more)
     text = (directory / "gatehouse.toml").read_text(encoding="utf-8")
     (directory / "gatehouse.toml").write_text(text.replace('artifact = ""', f'artifact = "sha256:{"0" * 64}"'), encoding="utf-8")
     settings = load_settings(directory)
-    assert settings.data == "/var/lib/gatehouse/desk"
+    assert settings.data == "var"
     assert settings.signer is not None
     assert settings.signer.socket == "/run/gatehouse-signer/desk/signer.sock"
     assert settings.watchdog.address == "127.0.0.1:8730"
     assert settings.testnet.run is None
-    assert read_accounts(directory / "credentials/testnet-accounts.toml")[0].api_key == settings.testnet.api_key
+    assert read_accounts(etc / "desk/testnet-accounts.toml")[0].api_key == settings.testnet.api_key
 
 
-def test_only_root_reads_what_systemd_passes_on(run: Run, tmp_path: Path) -> None:
+def test_only_root_reads_what_systemd_passes_on(run: Run, tmp_path: Path, etc: Path) -> None:
     directory = written(run, tmp_path / "desk", "demo")
-    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (directory / "credentials").iterdir()}
-    assert set(modes.values()) == {0o600}
-    assert stat.S_IMODE((directory / "credentials").stat().st_mode) == 0o700
+    assert stat.S_IMODE((etc / "desk").stat().st_mode) == 0o700
+    files = [path for path in (etc / "desk").iterdir() if path.name != "testnet.env"]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
     assert [path.name for path in (directory / "secrets").iterdir()] == ["bot.secret"]
 
 
-def test_each_credential_that_a_unit_loads_is_written(run: Run, tmp_path: Path) -> None:
-    directory = written(run, tmp_path / "desk", "demo")
-    loaded = re.findall(r"^LoadCredential=(.*):/etc/gatehouse/%i/credentials/(.*)$", units(), re.MULTILINE)
+def test_each_credential_that_a_unit_loads_is_written(run: Run, tmp_path: Path, etc: Path) -> None:
+    written(run, tmp_path / "desk", "demo")
+    loaded = re.findall(r"^LoadCredential=(.*):/etc/gatehouse/%i/(.*)$", text_of_units(), re.MULTILINE)
     assert len(loaded) > 8
     assert {(name, name) for name, _ in loaded} == set(loaded)
-    assert {name for name, _ in loaded} == {path.name for path in (directory / "credentials").iterdir()}
+    assert {name for name, _ in loaded} == {path.name for path in (etc / "desk").iterdir()} - {"testnet.env"}
 
 
-def test_the_stand_in_for_mexc_has_files_of_its_own(run: Run, tmp_path: Path) -> None:
+def test_the_stand_in_for_mexc_has_files_of_its_own(run: Run, tmp_path: Path, etc: Path) -> None:
     directory = written(run, tmp_path / "desk", "demo")
-    settings, live = load_settings(directory), tmp_path / "desk-live"
-    assert read_accounts(live / "credentials/testnet-accounts.toml")[0].api_key == settings.live.api_key
+    settings, live = load_settings(directory), etc / "desk-live"
+    assert read_accounts(live / "testnet-accounts.toml")[0].api_key == settings.live.api_key
     assert "--port 8711" in (live / "testnet.env").read_text(encoding="ascii")
 
 
@@ -63,7 +71,7 @@ def test_a_credential_is_found_by_the_name_of_its_file(tmp_path: Path, monkeypat
     (tmp_path / "passed").mkdir()
     (tmp_path / "passed/live.secret").write_text("from systemd")
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "passed"))
-    assert read_secret(tmp_path, "credentials/live.secret") == "from systemd"
+    assert read_secret(tmp_path, "/etc/gatehouse/desk/live.secret") == "from systemd"
 
 
 def test_a_name_that_no_unit_can_have_is_refused(run: Run, tmp_path: Path) -> None:
@@ -71,5 +79,5 @@ def test_a_name_that_no_unit_can_have_is_refused(run: Run, tmp_path: Path) -> No
     assert (result.exit_code, (tmp_path / "My Desk").exists()) == (2, False)
 
 
-def units() -> str:
+def text_of_units() -> str:
     return "".join(path.read_text(encoding="utf-8") for path in UNITS.glob("*.service"))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from controller.console.inspection import FOUND_MOST, SEARCHED_MOST, OrderFilter
+from controller.console.inspection import FOUND_MOST, SEARCHED_MOST, OrderFilter, Topic
 from controller.core import event_codec
 from controller.core.events import OrderAdmitted
 from controller.core.lifecycle import Position
@@ -106,6 +106,21 @@ async def test_a_search_without_a_result_ends_and_says_how_far_it_looked(traded:
     assert found.searched_to == len(many) - SEARCHED_MOST + 1
     assert max(read.asked) <= PIECE
     assert len((await looking.find("", "", len(many) + 1, 10_000)).entries) == FOUND_MOST
+
+
+async def test_the_newest_of_a_topic_are_kept() -> None:
+    desk = Desk().walk_to(Stage.TESTNET_VALIDATING)
+    read = Reader(journal_of(desk))
+    looking = inspector(desk, read)
+    first = await looking.newest(Topic.COMMANDS)
+    assert [entry.kind for entry in first.entries] == ["command-accepted"]
+    desk.trade(2)
+    desk.move(Verb.ADVANCE, Stage.VALIDATED)
+    read.entries = journal_of(desk)
+    read.asked.clear()
+    assert [entry.kind for entry in (await looking.newest(Topic.COMMANDS)).entries] == ["command-refused", "command-accepted"]
+    assert sum(read.asked) < 60
+    assert await looking.newest(Topic.COMMANDS) == await inspector(desk, read).newest(Topic.COMMANDS)
 
 
 async def test_other_work_has_its_turn_between_pieces(traded: tuple[Desk, list[Entry]]) -> None:

@@ -134,6 +134,27 @@ def test_a_low_disk_alerts_once_and_again_after_it_recovered(
     assert "1 MiB, 0 %" in alerts[-1].detail
 
 
+def test_a_disk_with_room_again_clears_the_alert_once(
+    tmp_path: Path, reserve: ReserveFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[str] = []
+    clock, total = SetClock(Millis(1)), 20 * LOW_BYTES
+    office = PermitOffice(clock, 1)
+    disk_reserve = DiskReserve(
+        reserve,
+        tmp_path,
+        office,
+        None,
+        clock,
+        lambda _: None,
+        lambda _, title, __: ended.append(title),  # type: ignore[arg-type]
+    )
+    for free, expected in ((MIB, 0), (total, 1), (total, 1), (MIB, 1), (total, 2)):
+        monkeypatch.setattr(module.shutil, "disk_usage", lambda _, free=free: Usage(total, total - free, free))
+        disk_reserve.check()
+        assert len(ended) == expected, free
+
+
 def test_a_small_disk_with_a_large_free_share_is_not_low(
     tmp_path: Path, reserve: ReserveFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,19 +10,22 @@ from typing import Any
 import pytest
 
 from controller.core.causes import Cause, HaltClass
-from controller.core.inputs import HaltAsked, Input, WatchdogLogRead
+from controller.core.effects import AlertKind
+from controller.core.inputs import AlertEnded, AlertNoticed, HaltAsked, Input, WatchdogLogRead
 from controller.core.lifecycle import Position
-from controller.runtime.followers.heartbeat import FRESH_NS, Heartbeat, Link, Ties, watchdog_problem
+from controller.runtime.followers.heartbeat import FRESH_NS, LOST_AFTER_NS, Heartbeat, Link, Ties, watchdog_problem
 from controller.runtime.loop.clock import SystemClock
 from controller.runtime.loop.inbox import Inbox
 from controller.runtime.loop.permit import PermitOffice
 from controller.watchdog.lease import SECOND, Phase, Terms
 from controller.watchdog.log import LOG_FILE
 from controller.watchdog.protocol import Answer
+from exchange.model import Millis
 from exchange.ports import VenueName
 from policies.stage import Stage
 from tests.support.desk import Desk
 from tests.support.kennel import Books, Kennel, kennel
+from tests.support.shell import SetClock
 
 NOW = 1_000 * SECOND
 LOCAL = Ties(Path("w.sock"), "", 10, required=False)
@@ -281,3 +284,22 @@ async def test_without_a_watchdog_the_view_says_so(tmp_path: Path) -> None:
         await task
     assert "NOT CONNECTED" in heartbeat.view().line
     assert "No such file" in heartbeat.view().problem
+
+
+async def test_a_watchdog_that_stays_away_is_alerted_once_until_it_answers(tmp_path: Path) -> None:
+    desk, clock, inputs = at_testnet(), SetClock(Millis(1)), list[Input]()
+
+    class Kept(Inbox):
+        def fact(self, input_: Input, known_ns: int) -> None:
+            inputs.append(input_)
+            desk.give(input_)
+
+    heartbeat = Heartbeat(replace(LOCAL, address=tmp_path / "none"), lambda: desk.state, lambda: None, Kept(), clock)
+    for _ in range(5):
+        clock.ns += LOST_AFTER_NS // 2
+        heartbeat._note_loss("refused")
+    heartbeat._note_reached()
+    heartbeat._note_reached()
+    assert [type(one) for one in inputs] == [AlertNoticed, AlertEnded]
+    (alert,) = [one for one in desk.state.alerts if one.kind is AlertKind.WATCHDOG_LOST]
+    assert alert.cleared_at is not None
