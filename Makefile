@@ -8,7 +8,7 @@ TESTS  ?= tests
 # Most of the slow tests wait for real processes, so a few more workers than cores pay off.
 WORKERS ?= 4
 
-.PHONY: deb wheel first-hour run test proofs soak ordinary bots campaign fuzz mutate lint types imports check fix docs model proto bench power bare lock audit release tools clean help
+.PHONY: deb wheel image first-hour run test proofs soak ordinary bots campaign fuzz mutate lint types imports check fix docs model proto bench power bare lock audit release tools clean help
 
 help:
 	@echo "make run    set everything up and run the demo (ARGS=--exit ends it by itself)"
@@ -28,6 +28,7 @@ help:
 	@echo "make power  let bots of known worth through the gate \`validation\`, and count whom it promotes (ARGS='--runs 40 --table-runs 0')"
 	@echo "make deb    build the Debian package into dist (ARGS='--debian 12 --debian 13' for both)"
 	@echo "make wheel  build the wheel into dist (ARGS=--house for all that it needs, to install without a network)"
+	@echo "make image  build an OCI image into dist: no shell, not root (as root, because it unpacks Debian's packages)"
 	@echo "make first-hour run ops/docs/first-hour.md in a fresh Debian that is booted (as root; some minutes)"
 	@echo "make bare   run it and test it on an empty Debian 12 (as root)"
 	@echo "make proto  regenerate the protobuf code from the .proto files"
@@ -129,6 +130,9 @@ deb: $(READY)
 
 wheel: $(READY)
 	@$(BIN)/python -m ops.deb.wheel $(ARGS)
+
+image: $(READY)
+	@$(BIN)/python -m ops.image $(ARGS)
 
 first-hour: $(READY)
 	@$(BIN)/python ops/spent.py "make $@" $(BIN)/python -m tests.support.first_hour.run $(ARGS)

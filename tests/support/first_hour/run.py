@@ -20,7 +20,7 @@ from tests.support.runbooks import Step, steps
 from tests.support.tidiness import ROOT
 
 PAGE = ROOT / "ops/docs/first-hour.md"
-WITHIN_S = 600
+WITHIN_S = 1200
 
 
 def main() -> int:
@@ -43,7 +43,8 @@ def main() -> int:
             return 1
         failed = [line for step, end in zip(wanted, ended, strict=False) for line in compared(step, end)]
         if failed or len(ended) < len(wanted):
-            print((root / "root/results/journal").read_text(errors="replace")[-8_000:])
+            journal = root / "root/results/journal"
+            print(journal.read_text(errors="replace")[-8_000:] if journal.exists() else "first-hour: it was stopped from outside")
     return report(wanted, ended, failed)
 
 
