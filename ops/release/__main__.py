@@ -1,4 +1,4 @@
-"""``make release``: builds twice, compares, and writes dist/release/VERSION with signed sums. Without ``--key`` the test key signs."""
+"""``make release``: builds twice, compares, writes dist/release/VERSION with signed sums. Without ``--key`` the test key signs."""
 
 from __future__ import annotations
 

@@ -19,19 +19,21 @@ def version(
     key: Annotated[str, typer.Option(metavar="TEXT", help="The release's public key; by default the test key.")] = "",
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Print the installed version; with --verify also whether its files are those that were signed.
+    """Print the version, the Python it runs on, and where it is installed. With --verify: whether its files are as signed.
 
     The exit code is 1 when a file was changed, is missing or was added. Take the key from somewhere else than this machine
     (ops/docs/releases.md): who can change the files can also change what this command says.
     """
+    import platform
+
     from controller.cli.shared.output import print_json, stdout
-    from controller.version import VERSION
+    from controller.version import SOURCE_ROOT, VERSION
 
     if not verify:
         if output is Output.JSON:
-            print_json({"version": VERSION})
+            print_json({"version": VERSION, "python": platform.python_version(), "installed": str(SOURCE_ROOT)})
         else:
-            typer.echo(f"gatehouse {VERSION}")
+            typer.echo(f"gatehouse {VERSION}, Python {platform.python_version()}, {SOURCE_ROOT}")
         return
     from controller.cli.version.manifest import TEST_KEY, check_installation
     from controller.journal.note import NoteKey
