@@ -7,7 +7,11 @@ from policies.stage import LIVE_STAGES, Mode, Stage
 
 WAYS = (
     ("operators' socket (a file, mode 0600)", "the user that runs the controller", "halt; read everything; submit signed commands"),
-    ("console, on a port", "anyone who reaches the port", "read; submit signed commands. Without a signature nothing but reading"),
+    (
+        "console, on a port",
+        "anyone who reaches the port",
+        "read; submit signed commands; halt from a page, as the user that runs the controller on the same machine",
+    ),
     ("gateway, on a port", "a bot with a gateway key", "trade within the limits; read its own orders and the market"),
     ("signer's socket", "the controller alone", "a signature of one order, under a live permit"),
     ("watchdog's lease", "the controller alone", "keep the watchdog from cancelling"),
