@@ -21,8 +21,8 @@ from controller.cli.version import verb as version
 app = root()
 
 groups = (
-    *(init, doctor, processes, signer, watchdog, witness, demo, status, explain, bots),
-    *(signing, moves, governance, bot_keys, alerts, drills, flatten, rebaseline, archive, report, verify, rehearse, version),
+    *(init, version, doctor, processes, signer, watchdog, witness, demo, status, explain, bots),
+    *(signing, moves, governance, bot_keys, alerts, drills, flatten, rebaseline, archive, report, verify, rehearse),
 )
 for group in groups:
     group.register(app)

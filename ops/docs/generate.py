@@ -19,6 +19,7 @@ from policies.stage import RISK_ORDER, Environment, Mode, Stage
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[1]))
 
+from ops.docs.access_page import access  # noqa: E402 - the root is on the path only now
 from ops.docs.alerts_page import alerts  # noqa: E402 - the root is on the path only now
 from ops.docs.bots_page import bots  # noqa: E402 - the root is on the path only now
 from ops.docs.gateway_page import gateway  # noqa: E402 - the root is on the path only now
@@ -150,6 +151,7 @@ PAGES = {
     "lifecycle.md": lifecycle,
     "orders.md": orders,
     "metrics.md": metrics,
+    "security/access.md": access,
     "testnet.md": testnet,
     "gateway.md": gateway,
     "bots.md": bots,

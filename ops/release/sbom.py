@@ -1,4 +1,4 @@
-"""The bill of materials of a release: CycloneDX 1.6, from the lock alone. ``__main__`` writes it; CycloneDX's schema judges it.
+"""The bill of materials of a release: CycloneDX 1.6, from the lock. ``__main__`` writes it and lets CycloneDX's schema judge it.
 
 Own code, because the writers of the index read an environment, and the lock says what is installed on every machine.
 """

@@ -1,8 +1,8 @@
 """The signed manifest of a wheel: the digest of every file in it. ``ops.release`` writes it, ``verb`` checks it.
 
-``MANIFEST`` in the wheel's dist-info folder has a line for each file, as ``sha256sum`` writes it. ``MANIFEST.note`` beside it is a
-signed note with three lines: ``gatehouse-manifest-v1``, the version, and the digest of ``MANIFEST``. What pip adds or changes there
-(RECORD, INSTALLER and others) and the bytecode that it compiles are not in it.
+``MANIFEST`` in the wheel's dist-info folder has one line for each file, as ``sha256sum`` writes them. Beside it ``MANIFEST.note``
+is a signed note with three lines: ``gatehouse-manifest-v1``, the version, and the digest of ``MANIFEST``. What pip adds or changes
+there (RECORD, INSTALLER and others) and the bytecode that it compiles are not in it.
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ def note_text(version: str, listed: str) -> str:
     return f"{FORMAT}\n{version}\n{hashlib.sha256(listed.encode()).hexdigest()}\n"
 
 
-def check_installation(key: NoteKey) -> Checked:
-    """Compare every file of the installed package with its signed manifest.
+def check_installation(key: NoteKey, package: metadata.Distribution | None = None) -> Checked:
+    """Compare every file of the installed package with its signed manifest. ``package``: another installation than this one.
 
     Raises:
         ConfigError: ``no-manifest``: it is a checkout, or a wheel that was not made by a release.
         IntegrityError: the manifest is not signed by ``key``, or was changed since.
     """
-    package = metadata.distribution("gatehouse")
+    package = package or metadata.distribution("gatehouse")
     listed, note = package.read_text(LIST), package.read_text(NOTE)
     root = Path(str(package.locate_file("")))
     if listed is None or note is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from typing import Annotated
 
 import typer
@@ -20,11 +19,13 @@ def version(
     key: Annotated[str, typer.Option(metavar="TEXT", help="The release's public key; by default the test key.")] = "",
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Print the installed version, its Python and its place; with --verify also whether its files are those that were signed.
+    """Print the version, the Python it runs on, and where it is installed. With --verify: whether its files are as signed.
 
     The exit code is 1 when a file was changed, is missing or was added. Take the key from somewhere else than this machine
     (ops/docs/releases.md): who can change the files can also change what this command says.
     """
+    import platform
+
     from controller.cli.shared.output import print_json, stdout
     from controller.version import SOURCE_ROOT, VERSION
 
