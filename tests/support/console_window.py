@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from controller.console.app import create_app
 from controller.console.port import StreamItem
+from controller.console.schema import StatusView
 from controller.console.server import serving
 from tests.support.operator_port import NOW, FakePort, a_sample
 
@@ -61,6 +62,9 @@ class Console:
     def publish(self, *items: StreamItem) -> None:
         async def publish_all() -> None:
             for item in items:
+                if isinstance(item, StatusView):
+                    # A page that asks once more, as one that was just opened does, sees the same.
+                    self.port.view = item
                 self.port.publish(item)
 
         self._do(publish_all())

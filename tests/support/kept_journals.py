@@ -59,7 +59,7 @@ def sample(kind: Any) -> Any:
     if origin in {Union, types.UnionType}:
         return sample(next(one for one in arguments if one is not type(None)))
     if origin is tuple:
-        return (sample(arguments[0]),)
+        return tuple(sample(one) for one in arguments if one is not Ellipsis)
     return {sample(arguments[0]): sample(arguments[1])}
 
 

@@ -143,6 +143,7 @@ def test_a_crash_makes_no_figure_better(
 
 
 SMALLER_IS_WORSE = {MetricName.COVERED_MS, MetricName.COVERAGE_RATIO, MetricName.RECONCILIATIONS}
+LARGER_IS_WORSE = {MetricName.LONGEST_GAP_MS, MetricName.LONGEST_UNPROTECTED_MS, MetricName.UNPROTECTED_MS}
 
 
 def never_better(found: Tally, true: Tally) -> None:
@@ -153,7 +154,7 @@ def never_better(found: Tally, true: Tally) -> None:
             continue
         if ours.name in SMALLER_IS_WORSE:
             assert ours.value <= theirs.value, ours.name
-        elif ours.name is MetricName.LONGEST_GAP_MS:
+        elif ours.name in LARGER_IS_WORSE:
             assert ours.value >= theirs.value
         else:
             assert ours.value == theirs.value, ours.name
