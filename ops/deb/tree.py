@@ -144,8 +144,12 @@ def settle(root: Path) -> None:
     os.utime(root, (when, when))
 
 
+PYTHON_WITH_PIP = Path(sys.base_prefix) / "bin" / "python3"
+"""The environment of this checkout has no pip, so a search of `PATH` may find a Python without it."""
+
+
 def pip(*arguments: object, environment: dict[str, str] | None = None) -> None:
     """Run this machine's pip with its own settings: where packages come from is the machine's affair."""
-    command = ["python3", "-m", "pip", "--disable-pip-version-check", "--quiet", *map(str, arguments)]
+    command = [str(PYTHON_WITH_PIP), "-m", "pip", "--disable-pip-version-check", "--quiet", *map(str, arguments)]
     if subprocess.run(command, check=False, env=environment, cwd=ROOT).returncode:
         raise SystemExit(f"failed: {' '.join(command)}")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ops.deb.locked import runtime_lock
-from ops.deb.tree import own_wheel
+from ops.deb.tree import PYTHON_WITH_PIP, own_wheel
 from tests.support.tidiness import ROOT
 
 
@@ -27,7 +27,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("installed")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", place], check=True)
     python = place / "bin" / "python"
-    pip = ["python3", "-m", "pip", "--python", python, "install", "--quiet", "--no-index", "--no-deps", wheel]
+    pip = [PYTHON_WITH_PIP, "-m", "pip", "--python", python, "install", "--quiet", "--no-index", "--no-deps", wheel]
     subprocess.run(pip, check=True, env=os.environ | {"PIP_DISABLE_PIP_VERSION_CHECK": "1"})
     site = next((place / "lib").glob("python*/site-packages"))
     # A plain line adds a folder without the editable install that is in it.
