@@ -15,6 +15,7 @@ from functools import partial
 from controller.core.inputs import StatisticsComputed
 from controller.core.state import State
 from controller.runtime.figures_process import FiguresFailed, Found, in_a_process
+from controller.runtime.loop.shared_work import SharedWork
 from exchange.errors import GatehouseError
 from gates.registry import gate_for
 from gates.series import RunSeries
@@ -73,8 +74,7 @@ class Statistics:
         self._compute = compute
         self._every_s = every_s
         self._within_s = within_s
-        self._proposal_waits_s = proposal_waits_s
-        self._running: asyncio.Task[None] | None = None
+        self._for_proposals = SharedWork("statistics for a proposal", self.refresh, proposal_waits_s)
         self._one = asyncio.Lock()
 
     async def run(self) -> None:
@@ -92,19 +92,7 @@ class Statistics:
         state = self._state()
         gate = None if state.policy is None else _gate(verb, state)
         if gate is not None and state.policy is not None and _asks(state.policy, gate) and not _young(state):
-            await self._soon()
-
-    async def _soon(self) -> None:
-        """Wait a little for new ones. If they take longer, they go on being computed, and the last ones stand."""
-        if self._running is None:
-            self._running = asyncio.create_task(self.refresh(), name="statistics for a proposal")
-            self._running.add_done_callback(self._ended)
-        await asyncio.wait({self._running}, timeout=self._proposal_waits_s)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._running = None
-        if not task.cancelled() and (error := task.exception()) is not None:
-            _log.warning("the statistics for a proposal were not taken over: %s", error)
+            await self._for_proposals.soon()
 
     async def refresh(self) -> None:
         """Compute them from the state as it is now, and wait until they are journalled. Never raises for a failed computation."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import logging
 import tempfile
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from functools import partial
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from controller.core.inputs import SignalsReplayed
 from controller.core.state import State
+from controller.runtime.loop.shared_work import SharedWork
 from controller.runtime.replay.apart import Offer, ReplayFailed, decide_again
 from controller.runtime.replay.recording import MarketRecording, Recorded
 from exchange.errors import GatehouseError
@@ -42,8 +42,6 @@ RETRY_MS = 60_000
 PROPOSAL_WAITS_S = 10.0
 """How long a proposal waits for it: less than a client waits for the proposal."""
 
-_log = logging.getLogger(__name__)
-
 
 class Replaying:
     """The replays of one controller.
@@ -68,8 +66,7 @@ class Replaying:
         self._offer = offer
         self._now = now
         self._every_s = every_s
-        self._proposal_waits_s = proposal_waits_s
-        self._running: asyncio.Task[None] | None = None
+        self._for_proposals = SharedWork("replay of signals for a proposal", self.refresh, proposal_waits_s)
         self._one = asyncio.Lock()
 
     async def run(self) -> None:
@@ -83,15 +80,7 @@ class Replaying:
         state = self._state()
         if state.policy is None or not _asks(state, state.policy, verb) or _young(state, self._now()):
             return
-        if self._running is None:
-            self._running = asyncio.create_task(self.refresh(), name="replay of signals for a proposal")
-            self._running.add_done_callback(self._ended)
-        await asyncio.wait({self._running}, timeout=self._proposal_waits_s)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._running = None
-        if not task.cancelled() and (error := task.exception()) is not None:
-            _log.warning("the replay for a proposal was not taken over: %s", error)
+        await self._for_proposals.soon()
 
     async def refresh(self) -> None:
         """Replay what was recorded until now, and wait until it is journalled. Never raises for a replay that failed."""
