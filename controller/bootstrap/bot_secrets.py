@@ -13,7 +13,7 @@ from pathlib import Path
 
 from controller.core.decisions.bot_keys import key_document, secret_digest
 from controller.journal.files import hand_over
-from controller.settings.deployment import Settings, load_settings, read_secret
+from controller.settings.deployment import Settings, read_secret
 from exchange.errors import ConfigError
 
 DIRECTORY = "bots"
@@ -34,10 +34,10 @@ class MadeKey:
         return self.path.with_suffix(".json")
 
 
-def make_bot_key(directory: Path, bot: str) -> MadeKey:
+def make_bot_key(directory: Path, bot: str, data: str = "var") -> MadeKey:
     """Make a gateway key with a 256-bit secret for ``bot``. The key opens nothing before a signed command issues it.
 
-    Where root makes it, it belongs to whom the data folder belongs to: the controller reads it.
+    Where root makes it, it belongs to whom the folder ``data`` belongs to, because the controller reads it.
 
     Raises:
         ConfigError: the file cannot be written.
@@ -45,7 +45,7 @@ def make_bot_key(directory: Path, bot: str) -> MadeKey:
     key = "gh" + secrets.token_hex(16)
     path = directory / secret_file(bot, key)
     try:
-        reader = data if (data := directory / load_settings(directory).data).is_dir() else directory
+        reader = directory / data if (directory / data).is_dir() else directory
         path.parent.mkdir(mode=0o700, exist_ok=True)
         hand_over(path.parent, reader)
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)

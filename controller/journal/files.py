@@ -59,6 +59,14 @@ def hand_over(made: int | Path, folder: Path) -> None:
         os.chown(made, owner.st_uid, owner.st_gid)
 
 
+def make_directory(directory: Path) -> None:
+    """Make a folder (mode 0700) and those missing above it, for the user of the folder they are made in. Raises ``OSError``."""
+    missing = [one for one in (directory, *directory.parents) if not one.exists()]
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for made in reversed(missing):
+        hand_over(made, made.parent)
+
+
 def owned_by(path: Path) -> str:
     """Whose the file is, or the nearest directory above it that can be looked at, when it is not of this process's user."""
     for place in (path, *path.parents):
