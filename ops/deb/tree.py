@@ -59,6 +59,7 @@ def build_tree(root: Path, target: Target, architecture: str, work: Path) -> Non
     lock = work / "runtime.lock"
     lock.write_text(runtime_lock(ROOT), encoding="utf-8")
     pip("install", "--require-hashes", "--no-deps", "--no-compile", *_wheels_of(target, architecture), "-t", site, "-r", lock)
+    shutil.rmtree(site / "bin", ignore_errors=True)
     pip("install", "--no-deps", "--no-compile", "--no-index", "-t", site, own_wheel(work))
     shutil.rmtree(site / "bin", ignore_errors=True)
     # pip notes where it took the wheel from: a folder of the machine that built it.
@@ -180,6 +181,14 @@ PYTHON_WITH_PIP = Path(sys.base_prefix) / "bin" / "python3"
 
 def pip(*arguments: object, environment: dict[str, str] | None = None) -> None:
     """Run this machine's pip with its own settings: where packages come from is the machine's affair."""
-    command = [str(PYTHON_WITH_PIP), "-m", "pip", "--disable-pip-version-check", "--quiet", *map(str, arguments)]
+    command = [
+        str(PYTHON_WITH_PIP),
+        "-m",
+        "pip",
+        "--disable-pip-version-check",
+        "--root-user-action=ignore",
+        "--quiet",
+        *map(str, arguments),
+    ]
     if subprocess.run(command, check=False, env=environment, cwd=ROOT).returncode:
         raise SystemExit(f"failed: {' '.join(command)}")
