@@ -11,6 +11,7 @@ from controller.cli.journal import verbs as journal
 from controller.cli.rehearse import verb as rehearse
 from controller.cli.root import root
 from controller.cli.run import processes, signer, watchdog, witness
+from controller.cli.schemas import verb as schemas
 from controller.cli.setup import init
 from controller.cli.show import explain, policy, release, report, status, verify
 from controller.cli.sign import alerts, archive, bot_keys, drills, flatten, governance, keys, moves, rebaseline, signing
@@ -22,7 +23,7 @@ app = root()
 
 groups = (
     *(init, version, doctor, processes, signer, watchdog, witness, demo, status, explain, bots),
-    *(signing, moves, governance, bot_keys, alerts, drills, flatten, rebaseline, archive, report, verify, rehearse),
+    *(signing, moves, governance, bot_keys, alerts, drills, flatten, rebaseline, archive, report, verify, rehearse, schemas),
 )
 for group in groups:
     group.register(app)
