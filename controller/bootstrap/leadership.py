@@ -197,7 +197,8 @@ def _recover(
     try:
         claims = _claim(deployment)
         places = mark_places(deployment)
-        first_halt = halt_of_restored(places, services.latch, journal, lost) or find_first_halt(
+        witnessed = witnessed_size(services.publisher.target_statuses, deployment.boot.witnesses)
+        first_halt = halt_of_restored(places, services.latch, journal, lost, witnessed) or find_first_halt(
             places, services.latch, journal, partial(_doubt, deployment, services, places, journal, report)
         )
         unmarked = not open_high_water(places, journal, first_halt).kept
