@@ -1,9 +1,9 @@
 """Whether the roster of a deployment that was put back from a copy may be trusted (ADR 76).
 
-A key that was revoked after the copy is valid in it. ``gatehouse backup restore`` therefore writes a file beside the mark, and no
-signed command counts while it says that nobody confirmed the roster. It ends in one of two ways: a start compares the journal with a
-checkpoint outside the folder and nothing knows later entries, or a person confirms the roster with ``gatehouse backup confirm`` and
-names the keys that were revoked since. Those keys sign nothing here from then on.
+A key that was revoked after the copy is valid in it. ``gatehouse backup restore`` therefore writes a file beside the mark. While it
+says that nobody confirmed the roster, no signed command counts. That ends when a start compares the journal with a checkpoint
+outside the folder and nothing knows later entries, or when a person confirms the roster with ``gatehouse backup confirm`` and names
+the keys that were revoked since. Those keys sign nothing here from then on.
 """
 
 from __future__ import annotations
