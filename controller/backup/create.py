@@ -23,13 +23,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from controller.authority.keys import load_key
 from controller.backup.contents import APPENDED, CHECKPOINT_KEY, Contents, contents_of
-from controller.backup.files import PARTIAL, copies_in, copy_name, partials_in
+from controller.backup.files import PARTIAL, Owner, copies_in, copy_name, key_digits, partials_in
 from controller.backup.manifest import FORMAT, MANIFEST, NOTE, CopiedFile, CopiedJournal, Manifest, signed, written
 from controller.backup.sealed import seal
-from controller.backup.stream import Member, packed
+from controller.backup.stream import Member, packed, require_names
 from controller.journal.checkpoint import checkpoint_public_key
 from controller.journal.files import sync_directory
-from controller.journal.last_backup import CopyMade, record_created
+from controller.journal.last_backup import CopyMade, last_backup, record_created
 from controller.journal.location import FILE_NAME as JOURNAL
 from controller.journal.location import DatabaseLocation, FileLocation
 from controller.journal.sqlite_copy import copy_journal
@@ -93,12 +93,13 @@ def create_backup(
         what = contents_of(directory, settings, with_secrets=with_secrets)
         sources = {f"{Path(settings.data)}/{JOURNAL}": copied} | {name: _source(directory / name, staging) for name in what.files}
         manifest = _manifest(settings, key, journal, sources, what, now(), with_secrets=with_secrets)
-        name = copy_name(settings.controller_id, datetime.fromtimestamp(manifest.created_ms / 1000, tz=UTC), journal.entries)
+        owner = Owner(settings.controller_id, key_digits(manifest.key))
+        name = copy_name(owner, datetime.fromtimestamp(manifest.created_ms / 1000, tz=UTC), journal.entries, to)
         path = to / name
         members = _members(manifest, sources, key, on_step)
-        size = _sealed(path, packed(members), settings.controller_id, settings.backup.recipients)
+        size = _sealed(path, packed(members), owner, settings.backup.recipients)
         record_created(data, CopyMade(name, Millis(manifest.created_ms), journal.entries, manifest.until))
-    removed = _retained(to, settings.controller_id, keep) if keep else ()
+        removed = _retained(to, owner, keep, data) if keep else ()
     return Created(path, size, manifest, time.monotonic() - began, removed)
 
 
@@ -227,6 +228,7 @@ def _manifest(
     *,
     with_secrets: bool,
 ) -> Manifest:
+    require_names(sources)
     files = (CopiedFile(name=name, size=path.stat().st_size, digest=_digest(path)) for name, path in sorted(sources.items()))
     return Manifest(
         format=FORMAT,
@@ -279,9 +281,9 @@ def _digest(path: Path) -> str:
         return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
-def _sealed(path: Path, pieces: Iterator[bytes], controller_id: str, recipients: tuple[str, ...]) -> int:
+def _sealed(path: Path, pieces: Iterator[bytes], owner: Owner, recipients: tuple[str, ...]) -> int:
     """Write the copy under another name, sync it, and only then give it its name. Returns its size."""
-    for old in partials_in(path.parent, controller_id):
+    for old in partials_in(path.parent, owner):
         old.unlink()
     draft = path.with_name(f".{path.name}{PARTIAL}")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -309,8 +311,11 @@ def _synced(pieces: Iterator[bytes], handle: int) -> Iterator[bytes]:
             passed = 0
 
 
-def _retained(to: Path, controller_id: str, keep: int) -> tuple[Path, ...]:
-    old = tuple(copies_in(to, controller_id)[:-keep])
+def _retained(to: Path, owner: Owner, keep: int, data: Path) -> tuple[Path, ...]:
+    """Remove older copies. The one that was verified last stays, however old: none of the newer ones was seen to open."""
+    verified = last_backup(data).verified
+    kept = verified.file if verified is not None else ""
+    old = tuple(path for path in copies_in(to, owner, surely=True)[:-keep] if path.name != kept)
     for path in old:
         path.unlink(missing_ok=True)
     return old

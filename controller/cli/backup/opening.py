@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from controller.backup.files import newest
+from controller.backup.files import ANY, Owner, copies_in, key_digits, newest, owner_of
 from controller.backup.opened import Verified, opened, verified
 from controller.backup.restore import Restored, require_free, restore_backup
 from controller.backup.sealed import identities_in
@@ -57,7 +57,7 @@ def verify_backup(
 ) -> VerifiedCopy:
     """Open a copy into a scratch folder, which is removed, and verify it. Raises as ``opened`` and ``verified``."""
     began, here = time.monotonic(), (directory / FILE_NAME).is_file()
-    path = newest(folder_of(directory, named), load_settings(directory).controller_id if here else "")
+    path = newest(folder_of(directory, named), _owner(directory) if here else ANY)
     identities = _identities(directory, identity)
     with _scratch(scratch) as folder:
         manifest = opened(path, identities, folder, _key(key))
@@ -75,7 +75,7 @@ def restore_into(named: Path, new: Path, identity: Sequence[Path], key: str | No
     """Put a copy back, then ask its checkpoint targets what they know. Raises as ``restore_backup``."""
     began = time.monotonic()
     require_free(new)
-    path = newest(named)
+    path = _the_copy(named, key)
     identities = _identities(new, identity)
     with _said_when_full(new):
         restored = restore_backup(path, new, identities, now=now, key=_key(key), watched=partial(progressing, "replaying"))
@@ -124,6 +124,25 @@ def _is_of(directory: Path, found: Verified) -> bool:
     """Whether the copy is of the deployment here: the same controller with the same checkpoint key."""
     public = public_key_of(directory)
     return public is not None and found.manifest.key == public.text
+
+
+def _the_copy(named: Path, key: str | None) -> Path:
+    """The newest copy in a folder, of the deployment with this checkpoint key. Without it the folder has those of one alone."""
+    if key is not None:
+        return newest(named, Owner(key=key_digits(key)))
+    path = newest(named)
+    if named.is_dir() and (others := [one for one in copies_in(named) if owner_of(one) != owner_of(path)]):
+        raise UsageError(
+            f"{named} has copies of several deployments: {path.name} and {others[-1].name}",
+            code="several-deployments",
+            remedy="Name the file, or the deployment by --checkpoint-key.",
+        )
+    return path
+
+
+def _owner(directory: Path) -> Owner:
+    public = public_key_of(directory)
+    return Owner(load_settings(directory).controller_id, key_digits(public.text) if public is not None else "")
 
 
 @contextmanager

@@ -117,6 +117,30 @@ def restore(
 
 
 @app.command()
+def confirm(
+    directory: DirectoryOption = HERE,
+    roster: Annotated[str | None, typer.Option(metavar="DIGEST", help="The digest of the roster that was shown.")] = None,
+    revoked: Annotated[
+        list[str] | None, typer.Option(metavar="KEY_ID", help="A key that was revoked after the copy; may be repeated.")
+    ] = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Show the roster of a restored deployment, and confirm it: a key that was revoked after the copy is valid in it.
+
+    Until then no signed command counts there, unless a checkpoint outside the folder shows that nothing was written after the copy.
+    """
+    from controller.cli.backup.confirming import confirm_roster, document_of, lines_of
+    from controller.cli.shared.output import print_json, stdout
+
+    found = confirm_roster(directory, roster, revoked or [])
+    if output is Output.JSON:
+        print_json(document_of(found))
+    else:
+        for line in lines_of(found):
+            stdout().print(line, soft_wrap=True, markup=False)
+
+
+@app.command()
 def schedule(
     to: Annotated[Path | None, typer.Argument(metavar="DIR", help="Where the copies are put. [default: settings]")] = None,
     directory: DirectoryOption = HERE,

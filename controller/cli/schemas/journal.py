@@ -221,6 +221,24 @@ class CopyRestored(_Copy):
     targets_problem: str
 
 
+class RosterKeyStanding(Document):
+    """A key of the restored roster; ``standing`` is its status, or that it was revoked after the copy."""
+
+    person: str
+    role: str
+    id: str
+    standing: str
+
+
+class RosterConfirmed(Document):
+    """The roster of a restored deployment; signed commands count once it is ``confirmed``."""
+
+    roster: str
+    version: int
+    confirmed: bool
+    keys: list[RosterKeyStanding]
+
+
 class ScheduleDocument(Document):
     """The text of the units by name, a line for cron, and the files that were written."""
 

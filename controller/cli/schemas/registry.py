@@ -70,6 +70,7 @@ PRINTED: Mapping[str, Printed] = MappingProxyType(
         "backup create": Printed(journal.CopyMade),
         "backup verify": Printed(journal.CopyVerified),
         "backup restore": Printed(journal.CopyRestored),
+        "backup confirm": Printed(journal.RosterConfirmed),
         "backup schedule": Printed(journal.ScheduleDocument),
         "journal verify": Printed(journal.VerifiedJournal | journal.VerifiedArchiveFile),
         "journal archive": Printed(journal.ArchivedJournal),

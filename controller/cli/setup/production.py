@@ -180,6 +180,13 @@ secret_file = "secrets/watchdog.secret"
 [signer]
 buys_per_day = 500
 
+# LIVE needs a backup that was restored within 7 days: `gatehouse drill restore` does that beside the running bot.
+# `gatehouse backup key FILE` makes the identity that opens copies, and prints the recipient. ops/docs/backup.md.
+# [backup]
+# recipients = ["age1..."]
+# directory = "/mnt/copies"
+# identity_file = "secrets/backup-identity"
+
 [[bots]]
 name = "bot"
 key = "{secrets.token_hex(16)}"
