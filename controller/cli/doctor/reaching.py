@@ -9,6 +9,7 @@ from pathlib import Path
 from controller.cli.doctor.result import Absent, Warned
 from controller.cli.setup.deployment import TESTNET_KEY, accounts_file
 from controller.cli.shared.http import JsonClient
+from controller.cli.shared.instance import instance
 from controller.settings.deployment import Settings
 from controller.settings.testnet import TestnetSettings, VenueSettings
 from exchange.errors import ConfigError, Unreachable
@@ -50,7 +51,7 @@ def reach(
     client = JsonClient(
         f"the {name} venue",
         base=venue.rest,
-        remedy=_not_there(name, venue, directory),
+        remedy=_not_there(name, venue, directory, settings),
         remedy_if_silent=_silent(venue),
         answer_within_s=10,
     )
@@ -104,7 +105,7 @@ def _read(client: JsonClient, name: VenueName, venue: VenueSettings) -> ClockRea
         ) from None
 
 
-def _not_there(name: VenueName, venue: VenueSettings, directory: Path) -> str:
+def _not_there(name: VenueName, venue: VenueSettings, directory: Path, settings: Settings) -> str:
     if not venue.rest.startswith(_LOOPBACK):
         return (
             f"Check this machine's network with `curl {venue.rest}/api/v3/time`. If that answers on another machine, look at DNS "
@@ -112,6 +113,8 @@ def _not_there(name: VenueName, venue: VenueSettings, directory: Path) -> str:
             "LIVE_€10; no step to real money is possible until it answers."
         )
     port = venue.rest.rpartition(":")[2].strip("/")
+    if (unit := instance(directory, settings)) is not None:
+        return f"Start it: `systemctl start gatehouse-testnet@{unit}{'-live' if name is VenueName.LIVE else ''}`."
     accounts = accounts_file(directory, name)
     command = f"gatehouse testnet --port {port} --accounts {accounts if accounts.exists() else 'FILE'}"
     if name is VenueName.TESTNET and (identity := directory / TESTNET_KEY).exists():

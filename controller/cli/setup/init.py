@@ -124,7 +124,9 @@ def _next(directory: Path, profile: Profile, *, units: bool) -> _Next:
     where = shlex.quote(str(directory))
     doctor, status = f"gatehouse doctor --dir {where}", f"gatehouse status --dir {where}"
     if units:
-        return _Next("Next:", (f"systemctl start gatehouse@{directory.resolve().name}", doctor, status))
+        name = directory.resolve().name
+        venue = (f"systemctl enable --now gatehouse-testnet@{name}-live",) if profile is Profile.DEMO else ()
+        return _Next("Next, as root:", (*venue, doctor, f"systemctl enable --now gatehouse@{name}", status))
     if profile is not Profile.DEMO:
         sentence = "Next. The first names what is still missing, the second starts the testnet, the signer and the watchdog too:"
         return _Next(sentence, (doctor, f"gatehouse run --dir {where}", status))
