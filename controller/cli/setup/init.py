@@ -123,8 +123,15 @@ def _next(directory: Path, profile: Profile, *, units: bool) -> _Next:
 
     where = shlex.quote(str(directory))
     doctor, status = f"gatehouse doctor --dir {where}", f"gatehouse status --dir {where}"
+    start = f"systemctl start gatehouse@{directory.resolve().name}"
+    if units and profile is Profile.DEMO:
+        return _Next("Next:", (start, doctor, status))
     if units:
-        return _Next("Next:", (f"systemctl start gatehouse@{directory.resolve().name}", doctor, status))
+        sentence = (
+            "Next. Put the secrets where the table says, and let the units reach MEXC (reach-mexc.conf, in install.md). The first "
+            "command names what is still missing, the second starts the testnet, the signer and the watchdog too:"
+        )
+        return _Next(sentence, (doctor, start, status))
     if profile is not Profile.DEMO:
         sentence = "Next. The first names what is still missing, the second starts the testnet, the signer and the watchdog too:"
         return _Next(sentence, (doctor, f"gatehouse run --dir {where}", status))
