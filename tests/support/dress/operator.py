@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
+
+from tests.support.loopback import http_over
 from tests.support.ordinary.load import level
 
 WITHIN_S = 240
@@ -97,14 +100,24 @@ class Terminal:
         )
 
     async def status(self) -> dict[str, Any]:
-        """``gatehouse status -o json``; empty while the controller does not answer."""
-        ended = await self._run("gatehouse status -o json", "operator")
-        return dict(ended.json) if ended.code == 0 else {}
+        """The status at the deployment's socket, which waiting asks: empty while the controller does not answer."""
+        answer = await self._asked("/v1/status")
+        return answer if isinstance(answer, dict) and "stage" in answer else {}
+
+    async def gates(self) -> list[dict[str, Any]]:
+        """The gates of the next steps, from there too."""
+        answer = await self._asked("/v1/gates")
+        return answer if isinstance(answer, list) else []
+
+    async def _asked(self, path: str) -> Any:
+        try:
+            async with http_over(self.deployment / "var/gatehouse.sock") as client:
+                return (await client.get(path)).json()
+        except (httpx.HTTPError, OSError, ValueError):
+            return None
 
     async def _stage(self) -> str:
-        """The stage for the table, as the command itself shows it."""
-        if not (self.deployment / "var/gatehouse.sock").exists():
-            return NO_STAGE
+        """The stage for the table."""
         return str((await self.status()).get("position", NO_STAGE))
 
     async def _run(self, command: str, who: str) -> Ended:

@@ -45,7 +45,8 @@ class Record:
                 if len(waiting) < (whole := end + 4 + (int(length[1]) if length else 0)):
                     return
                 del waiting[:whole]
-                streaming = self._request(head)
+                if streaming := self._request(head):
+                    return
 
         return hear
 
@@ -71,4 +72,7 @@ class Record:
             orders, tests = counter[ORDER], counter[TEST]
             cancels = sum(counter[name] for name in CANCELS)
             rows.append(f"| {phase} | {orders} | {tests} | {cancels} | {counter.total() - orders - tests - cancels} |")
-        return "\n".join(["| phase | orders | test orders | cancels | other requests |", "|---|---|---|---|---|", *rows])
+        asked = [f"{host}: {number} requests" for host, number in self.hosts.items()]
+        asked += [f"{host}: {number} streams" for host, number in self.streams.items()]
+        door = "MEXC's stand-in, at its TLS door: " + (", ".join(asked) or "nothing")
+        return "\n".join([door, "", "| phase | orders | test orders | cancels | other requests |", "|---|---|---|---|---|", *rows])

@@ -17,17 +17,20 @@ from policies.stage import Mode
 from tests.support.dress.operator import NotAsExpected, quoted
 from tests.support.dress.record import ORDER, TEST
 from tests.support.dress.stage import ELSEWHERE, STRANGER, Stage, fill_in
-from tests.support.ordinary.climbing import OFTEN_S, SELDOM_S
+from tests.support.ordinary.climbing import BELOW, OFTEN_S, SELDOM_S, too_long
 from tests.support.ordinary.scene import policy_text
 from tests.unit.authority.authority_kit import sk_public, sk_signature
 
 CAP_EUR = Decimal(10)
+NEXT = {"MOCK": "TESTNET_VALIDATING", "TESTNET_VALIDATING": "VALIDATED"}
+LONGEST_WAIT_S = 45.0
+"""A run begins anew rather than wait longer until its gaps are a small enough share."""
 COOLING_OFF_MS = 12_000
 """Long enough to type a veto."""
 
 
 class Walk:
-    """One deployment's rehearsal. ``play`` goes all the way, ``opening`` as far as the first stage with a venue and back."""
+    """One rehearsal. ``play`` goes all the way, ``opening`` to the first stage with a venue, ``look`` starts nothing."""
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
@@ -45,8 +48,7 @@ class Walk:
         """MOCK to LIVE_€10 and back."""
         await self.opening()
         await self.practise()
-        await self.climb("TESTNET_VALIDATING", "MOCK")
-        await self.climb("VALIDATED", "TESTNET_VALIDATING")
+        await self.climb("VALIDATED")
         await self.go_live()
         await self.trade_live()
         await self.halt_and_leave()
@@ -54,11 +56,15 @@ class Walk:
         await self.back_to_mock()
 
     async def opening(self) -> None:
-        """Set up, see every refusal of a wrong venue, start at MOCK, and go to TESTNET_VALIDATING."""
+        """`look`, then start at MOCK and go to TESTNET_VALIDATING."""
+        await self.look()
+        await self.start()
+        await self.climb("TESTNET_VALIDATING")
+
+    async def look(self) -> None:
+        """Set up, and see every refusal of a wrong venue."""
         await self.set_up()
         await self.doctor_refuses()
-        await self.start()
-        await self.climb("TESTNET_VALIDATING", "MOCK")
 
     # What an operator does before the first start
 
@@ -149,28 +155,43 @@ class Walk:
         self._phase("MOCK")
         await self.stage.start()
         await self.note(f"systemctl start gatehouse@{self.stage.mode}", "signer, watchdog, testnet and controller said READY=1")
-        await self._until("it is armed", lambda now: bool(now.get("armed")))
-        await self.types("gatehouse status", prints=["MOCK", "armed"])
-        # The testnet's market comes a moment after the testnet.
-        await self._wait("gatehouse doctor has no FAIL", self._doctor_passes, 90)
-        await self.note("gatehouse doctor", "exit code 0 and no FAIL, while it runs at MOCK, armed")
-        await self.signed("advance --reason early", "alice", warns="The gate does not pass now", exits=3, prints=["testnet-ready"])
         said = await self.types("gatehouse bot-config ccxt bot", prints=["http://127.0.0.1:8700"])
         await self.stage.trade(said.output)
         await self.note("start the bot", "an unchanged ccxt program, as a user of its own")
+        await self._until("it is armed", lambda now: bool(now.get("armed")))
+        await self.types("gatehouse status", prints=["MOCK", "armed"])
+        # The testnet's market comes a moment after the testnet.
+        await self._wait("gatehouse doctor has no FAIL", self._doctor_passes, 120)
+        await self.note("gatehouse doctor", "exit code 0 and no FAIL, while it runs at MOCK, armed")
+        await self._begin_anew("MOCK", "so that the run does not have the gap of the start")
+        await self.signed("advance --reason early", "alice", warns="The gate does not pass now", exits=3, prints=["testnet-ready"])
 
-    async def climb(self, target: str, here: str) -> None:
-        """Wait for the gate, and sign the step."""
-        self._phase(here)
-        await self._gate_passes(target)
-        orders = self.stage.record.count(ORDER)
-        await self.signed(f"advance --reason {quoted('the gate passes')}", "alice", prints=[target])
-        await self.types(f"gatehouse status --wait-for {target} --within 60", prints=[target])
-        self._phase(target)
-        self._expect("MEXC got no order", orders == 0 and self.stage.record.count(ORDER) == 0)
+    async def climb(self, target: str) -> None:
+        """Wait for each gate on the way, and sign each step. MEXC gets no order."""
+        while (here := str((await self.stage.terminal.status()).get("stage", ""))) != target:
+            if here not in NEXT:
+                await asyncio.sleep(1)
+                continue
+            following = NEXT[here]
+            if not await self._gate_passes(following):
+                await self._begin_anew(here, "its gaps are too large a share of so short a run")
+                continue
+            await self.signed(f"advance --reason {quoted('the gate passes')}", "alice", prints=[following])
+            await self.types(f"gatehouse status --wait-for {following} --within 60", prints=[following])
+            self._phase(following)
+        self._expect("MEXC got no order", self.stage.record.count(ORDER) == 0)
+
+    async def _begin_anew(self, here: str, why: str) -> None:
+        """A new run, as the ordinary week does: demoted by one stage, and at MOCK a halt and a reset."""
+        if here == "MOCK":
+            await self.types(f"gatehouse halt --reason {quoted(why)}", prints=["HALTED"])
+            await self.signed(f"reset --reason {quoted(why)}", "alice", prints=["MOCK"])
+        else:
+            await self.signed(f"demote --to {BELOW[here]} --reason {quoted(why)}", "alice", prints=[BELOW[here]])
+        await self.types(f"gatehouse status --wait-for {BELOW.get(here, 'MOCK')} --within 60")
 
     async def practise(self) -> None:
-        """The drills that `live-ready` asks for, and MOCK again: in 20 s their gaps would be too large a share."""
+        """The drills that `live-ready` asks for, and MOCK again: their gaps would be too large a share of 20 s."""
         await self._until("orders", lambda now: bool(now.get("armed")) and not now.get("unknown_orders"))
         for drill in sorted(DRILLS):
             await self.types(f"gatehouse drill {drill} --key {self.key} --reason weekly", prints=[drill])
@@ -182,7 +203,9 @@ class Walk:
 
     async def go_live(self) -> None:
         """VALIDATED to LIVE_€10: two persons and a touch, or one person and the cooling-off period with its veto."""
-        await self._gate_passes("LIVE_€10")
+        while not await self._gate_passes("LIVE_€10"):
+            await self._begin_anew("VALIDATED", "its gaps are too large a share of so short a run")
+            await self.climb("VALIDATED")
         self._expect("MEXC got no order before LIVE_€10", self.stage.record.count(ORDER) == 0 and not self.stage.books.orders())
         self._expect("MEXC judged test orders, which never fill", self.stage.record.count(TEST) > 0)
         why = quoted("every rule passes")
@@ -304,18 +327,27 @@ class Walk:
         (self.stage.home("bob") / "message.sig").write_text(sk_signature(self.touched, message.read_bytes()))
         await self.types(f"gatehouse sign {file} --attach message.sig && chmod 666 {file}", who="bob")
 
-    async def _gate_passes(self, target: str) -> None:
-        """Wait until every rule of the next gate passes; the bot fills more often while fills are missing."""
+    async def _gate_passes(self, target: str) -> bool:
+        """Wait until every rule of the next gate passes. False where the run's gaps would take too long to become a small share.
+
+        The bot fills more often while fills are missing.
+        """
+        hopeless = False
 
         async def passes() -> bool:
-            gates = json.loads((await self.types("gatehouse gates -o json", exits=(0, 3), quiet=True)).output)
+            nonlocal hopeless
+            gates = await self.stage.terminal.gates()
             missing = [rule["metric"] for gate in gates for rule in gate["rules"] if rule["verdict"] != "PASS"]
             self.stage.pace(OFTEN_S if "fills" in missing else SELDOM_S)
-            return not missing
+            hopeless = "coverage_ratio" in missing and too_long(gates, LONGEST_WAIT_S)
+            return hopeless or (bool(gates) and not missing)
 
-        await self._wait(f"the gate to {target} passes", passes, 300)
+        await self._wait(f"the gate to {target} passes", passes, 400)
+        if hopeless:
+            return False
         await self._until("the target is seen", lambda now: not any(edge.get("blind") for edge in now.get("next_edges", ())))
-        await self.note("gatehouse gates", f"every rule of the step to {target} is PASS")
+        await self.types("gatehouse gates", prints=[target])
+        return True
 
     async def _offered(self, verb: str, target: str) -> None:
         """Wait until `gatehouse status` shows this way out of the halt as open."""
