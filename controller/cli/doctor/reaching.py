@@ -5,13 +5,16 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from controller.cli.doctor.result import Absent, Warned
 from controller.cli.setup.deployment import TESTNET_KEY, accounts_file
+from controller.cli.setup.units import ETC
 from controller.cli.shared.http import JsonClient
 from controller.cli.shared.instance import instance
 from controller.settings.deployment import Settings
 from controller.settings.testnet import TestnetSettings, VenueSettings
+from exchange.authorities import REMEDY
 from exchange.errors import ConfigError, Unreachable
 from exchange.ports import VenueName
 from policies.stage import Environment
@@ -53,6 +56,7 @@ def reach(
         base=venue.rest,
         remedy=_not_there(name, venue, directory, settings),
         remedy_if_silent=_silent(venue),
+        remedy_if_refused=REMEDY.format(host=urlsplit(venue.rest).hostname),
         answer_within_s=10,
     )
     try:
@@ -111,6 +115,12 @@ def _not_there(name: VenueName, venue: VenueSettings, directory: Path, settings:
             f"Check this machine's network with `curl {venue.rest}/api/v3/time`. If that answers on another machine, look at DNS "
             "and the firewall here; if it answers nowhere, see MEXC's status page. `gatehouse run` starts without it below "
             "LIVE_€10; no step to real money is possible until it answers."
+        )
+    instance = directory.resolve().name
+    if name is VenueName.TESTNET and (ETC / instance / "testnet.env").exists():
+        return (
+            f"Start it with `systemctl start gatehouse-testnet@{instance}`; gatehouse@{instance} starts it too. What it said is in "
+            f"`journalctl -u gatehouse-testnet@{instance}`."
         )
     port = venue.rest.rpartition(":")[2].strip("/")
     if (unit := instance(directory, settings)) is not None:
