@@ -121,8 +121,8 @@ class AlertLine:
         self.alerts.follow(goes_on, lambda kind, title, proof: put(AlertEnded(kind, title, proof)))
         writer.add_follower(self._on_batch)
         for one in writer.state.alerts:
-            if not one.reached and one.last_at < writer.state.started_at:
-                self.delivery.offer(Alert(one.kind, one.title, one.detail))
+            if one.last_at < writer.state.started_at:
+                self.delivery.offer_again(Alert(one.kind, one.title, one.detail, one.escalated), one.last_at, one.reached)
         watch_key_ends(self._settings, self.alerts, clock, stack)
 
     def _on_batch(self, batch: CommittedBatch) -> None:
