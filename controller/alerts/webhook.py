@@ -1,10 +1,10 @@
 """A signed webhook as a channel: one HTTPS POST of JSON, signed as in the Standard Webhooks specification.
 
 The headers are ``webhook-id``, ``webhook-timestamp`` (seconds, of the attempt) and ``webhook-signature``: ``v1,`` and the base64 of
-the HMAC-SHA256 of ``id.timestamp.body`` under the bytes of the secret, or under what follows ``whsec_`` in it, which is base64. Source:
-github.com/standard-webhooks/standard-webhooks, spec/standard-webhooks.md. A receiver refuses a timestamp that is older than some
-minutes, so that of the alert would make every late delivery fail. No redirect is followed, no proxy
-of the environment is used, and the connection goes to the address that was judged (``addresses``).
+the HMAC-SHA256 of ``id.timestamp.body`` under the bytes of the secret, or under what follows ``whsec_`` in it, which is base64.
+Source: github.com/standard-webhooks/standard-webhooks, spec/standard-webhooks.md. A receiver refuses a timestamp that is
+older than some minutes, so that of the alert would make every late delivery fail. No redirect is followed, no proxy of the
+environment is used, and the connection goes to the address that was judged (``addresses``).
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ from policies.stage import Stage
 from policies.values import replace
 
 MOST_ALERTS = 64
-"""How many open alerts the state keeps. Of more, the oldest of the least severe is dropped and counted: a flood of warnings takes no
-critical one away that waits for a person. The journal has them all."""
+"""How many open alerts the state keeps. Of more, the oldest of the least severe is dropped and counted: a flood of warnings takes
+no critical one away that waits for a person. The journal has them all."""
 
 MOST_ACKNOWLEDGED = 64
 """How many acknowledged alerts the state keeps, the newest ones; and how many of those whose condition goes on."""
