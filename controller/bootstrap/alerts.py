@@ -17,6 +17,7 @@ from controller.alerts.notice import Channel, Notice, Source
 from controller.alerts.webhook import Webhook
 from controller.bootstrap.key_ends import watch_key_ends
 from controller.bootstrap.read import Deployment
+from controller.console.channels import ChannelView
 from controller.core import events as e
 from controller.core.alert_catalogue import ALERTS, INFORMS, Severity
 from controller.core.decisions.alerts import is_standing
@@ -95,6 +96,24 @@ class AlertLine:
             redactor=redactor,
             deliver=self.delivery.offer,
             drain=partial(self.delivery.end, END_WITHIN_S),
+        )
+
+    def channels(self) -> tuple[ChannelView, ...]:
+        """The channels as they are now, for the page Alerts."""
+        return tuple(
+            ChannelView(
+                name=one.name,
+                severity=one.floor.value,
+                step=one.step,
+                queued=one.queued,
+                dropped=one.dropped,
+                failing=one.failing,
+                delivered_at_ms=one.delivered_at,
+                failed_at_ms=one.failed_at,
+                failed_because=one.failed_because,
+                next_at_ms=one.next_at,
+            )
+            for one in self.delivery.views()
         )
 
     def start(self, stack: AsyncExitStack) -> None:

@@ -51,7 +51,7 @@ async def reached(tmp_path: Path, issued: Issued) -> AsyncIterator[Reached]:
 
 
 async def test_a_person_with_a_token_halts_from_elsewhere(reached: Reached) -> None:
-    _, token = reached.tokens.add("anna", AccessRole.HALT, 1, Millis(dt.datetime.now(dt.UTC).timestamp() * 1000 // 1))
+    _, token = reached.tokens.add("anna", AccessRole.HALT, 1, Millis(int(dt.datetime.now(dt.UTC).timestamp() * 1000)))
     async with httpx.AsyncClient(base_url=reached.url, verify=reached.tls) as client:
         assert (await client.get("/v1/status")).status_code == 401
         client.headers["authorization"] = f"Bearer {token}"
