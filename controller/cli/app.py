@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from controller.cli.access import verbs as access_verbs
 from controller.cli.alerts import verbs as alert_verbs
 from controller.cli.backup import verbs as backup
 from controller.cli.bots import verb as bots
@@ -28,6 +29,7 @@ groups = (
 for group in groups:
     group.register(app)
 app.add_typer(alert_verbs.app, name="alerts")
+app.add_typer(access_verbs.app, name="access")
 app.add_typer(backup.app, name="backup")
 app.add_typer(journal.app, name="journal")
 app.add_typer(keys.app, name="keys")
