@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from controller.backup.journals import Destination, put_journal, require_destination
 from controller.backup.manifest import Manifest
 from controller.backup.opened import Verified, opened, verified
 from controller.journal.chain import Entry
@@ -46,14 +47,16 @@ def restore_backup(
     *,
     now: Callable[[], Millis],
     key: NoteKey | None = None,
+    to: Destination | None = None,
     watched: Callable[[int], AbstractContextManager[Callable[[Entry], Entry]]],
 ) -> Restored:
     """Open, verify and replay the copy ``path``, and put it into ``directory``, which is new or empty.
 
-    ``watched`` shows the progress of the replay.
+    ``watched`` shows the progress of the replay. ``to`` says where the journal is kept from now on; without it, in the folder.
 
     Raises:
-        UsageError: ``not-empty``, ``no-directory``.
+        UsageError: ``not-empty``, ``no-directory``, ``backup-journal-place``.
+        JournalError: the journal cannot be put into the database that ``to`` names.
         Refused: ``controller-running``, ``restore-running``.
         Unauthorised, IntegrityError: as ``opened`` and ``verified``. Nothing is left of the folder then.
     """
@@ -63,6 +66,8 @@ def restore_backup(
         with watched(manifest.journal.entries) as step:
             found = verified(draft, manifest, step)
         _require_the_same_data(draft, manifest)
+        require_destination(load_settings(draft), to)
+        put_journal(draft, to, lambda _done, _total: None)
         _halt_the_next_start(draft, directory, path.name, manifest, now())
         _sync_folders(draft)
         draft.rename(directory)

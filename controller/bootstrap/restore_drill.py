@@ -63,7 +63,7 @@ async def _run(deployment: Deployment, scratch: Path) -> dict[str, Any]:
         *("nice", "-n", "10", sys.executable, "-m", "controller", "backup", "restore"),
         *(str(directory / wanted.directory), str(scratch / "restored")),
         *("--identity", str(_identity(directory, wanted.identity_file)), "-o", "json"),
-        *("--checkpoint-key", _own_key(deployment)),
+        *("--checkpoint-key", _own_key(deployment), "--journal", "file"),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         stdin=asyncio.subprocess.DEVNULL,

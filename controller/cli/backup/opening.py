@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from controller.backup.files import ANY, Owner, copies_in, key_digits, newest, owner_of
+from controller.backup.journals import IN_A_FILE, Destination
 from controller.backup.opened import Verified, opened, verified
 from controller.backup.restore import Restored, require_free, restore_backup
 from controller.backup.sealed import identities_in
@@ -71,14 +72,15 @@ def verify_backup(
     return VerifiedCopy(path, path.stat().st_size, found, time.monotonic() - began, max(0, at - found.manifest.until), kept)
 
 
-def restore_into(named: Path, new: Path, identity: Sequence[Path], key: str | None) -> RestoredCopy:
+def restore_into(named: Path, new: Path, identity: Sequence[Path], key: str | None, to: Destination | None = None) -> RestoredCopy:
     """Put a copy back, then ask its checkpoint targets what they know. Raises as ``restore_backup``."""
     began = time.monotonic()
     require_free(new)
     path = _the_copy(named, key)
     identities = _identities(new, identity)
     with _said_when_full(new):
-        restored = restore_backup(path, new, identities, now=now, key=_key(key), watched=partial(progressing, "replaying"))
+        watched = partial(progressing, "replaying")
+        restored = restore_backup(path, new, identities, now=now, key=_key(key), to=to, watched=watched)
     manifest = restored.found.manifest
     targets, problem = _asked(new, NoteKey.parse(manifest.key))
     known = tuple(Anchor(one.target, one.held) for one in targets if one.held is not None)
@@ -105,6 +107,15 @@ def _identities(directory: Path, files: Sequence[Path]) -> tuple[str, ...]:
             remedy="Name its file by --identity FILE; `gatehouse backup key FILE` made it.",
         )
     return identities_in(read_secret(directory, settings.backup.identity_file))
+
+
+def destination(journal: str | None, secret: Path | None) -> Destination | None:
+    """What ``--journal`` and ``--journal-secret`` say. Raises ``UsageError`` (``usage``)."""
+    if journal is None or journal == IN_A_FILE:
+        if secret is not None:
+            raise UsageError("--journal-secret needs --journal URL", code="usage", remedy="Name the database by --journal.")
+        return None if journal is None else Destination()
+    return Destination(journal, _text(secret).strip() if secret is not None else None)
 
 
 def _text(file: Path) -> str:

@@ -183,12 +183,12 @@ def test_nobody_who_can_open_it_means_no_copy(run: Run, copied: Path, tmp_path: 
     assert refused(run, "backup", "create", tmp_path / "copies", "-d", copied)[1] == "backup-no-recipient"
 
 
-def test_a_journal_in_a_database_is_refused(run: Run, copied: Path, tmp_path: Path) -> None:
+def test_a_database_that_does_not_answer_gives_no_copy(run: Run, copied: Path, tmp_path: Path) -> None:
     settings = copied / "gatehouse.toml"
     alone = settings.read_text().replace("enabled = true", "enabled = false")
-    settings.write_text('journal = "postgresql://db/gatehouse"\n' + alone)
-    code, kind, _ = refused(run, "backup", "create", tmp_path / "copies", "-d", copied)
-    assert (code, kind) == (3, "backup-needs-file")
+    settings.write_text(f'journal = "postgresql://gatehouse@/journal?host={tmp_path}"\n{alone}')
+    assert refused(run, "backup", "create", tmp_path / "copies", "-d", copied)[:2] == (1, "journal-unusable")
+    assert list((tmp_path / "copies").glob("*")) == []
 
 
 def test_a_restored_folder_is_marked_and_latched(run: Run, copied: Path, identity: Path, desk: Desk, tmp_path: Path) -> None:
