@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 
 from controller.cli.doctor.result import Absent, Warned
 from controller.cli.setup.deployment import TESTNET_KEY, accounts_file
-from controller.cli.setup.units import ETC
 from controller.cli.shared.http import JsonClient
 from controller.cli.shared.instance import instance
 from controller.settings.deployment import Settings
@@ -116,15 +115,10 @@ def _not_there(name: VenueName, venue: VenueSettings, directory: Path, settings:
             "and the firewall here; if it answers nowhere, see MEXC's status page. `gatehouse run` starts without it below "
             "LIVE_€10; no step to real money is possible until it answers."
         )
-    instance = directory.resolve().name
-    if name is VenueName.TESTNET and (ETC / instance / "testnet.env").exists():
-        return (
-            f"Start it with `systemctl start gatehouse-testnet@{instance}`; gatehouse@{instance} starts it too. What it said is in "
-            f"`journalctl -u gatehouse-testnet@{instance}`."
-        )
     port = venue.rest.rpartition(":")[2].strip("/")
     if (unit := instance(directory, settings)) is not None:
-        return f"Start it: `systemctl start gatehouse-testnet@{unit}{'-live' if name is VenueName.LIVE else ''}`."
+        service = f"gatehouse-testnet@{unit}{'-live' if name is VenueName.LIVE else ''}"
+        return f"Start it with `systemctl start {service}`. What it said is in `journalctl -u {service}`."
     accounts = accounts_file(directory, name)
     command = f"gatehouse testnet --port {port} --accounts {accounts if accounts.exists() else 'FILE'}"
     if name is VenueName.TESTNET and (identity := directory / TESTNET_KEY).exists():
