@@ -34,6 +34,10 @@ def bootstrap(root: Path, debian: int, packages: Sequence[str], *, variant: str 
     command = ["mmdebstrap", "--quiet", f"--variant={variant}", f"--include={','.join(packages)}", f"--aptopt={settings}"]
     environment = {} if epoch is None else {"SOURCE_DATE_EPOCH": str(epoch)}
     must(*command, release, str(root), *_sources(root, release), environment=environment)
+    # A later Debian has these links in a package that is not among those that are only unpacked.
+    for name in ("bin", "sbin", "lib", "lib64"):
+        if (root / "usr" / name).is_dir() and not (root / name).exists():
+            (root / name).symlink_to(f"usr/{name}")
 
 
 def _sources(root: Path, release: str) -> list[str]:
