@@ -111,7 +111,13 @@ class Unit:
         person = ("setpriv", f"--reuid={user}", f"--regid={group}", "--init-groups", "--no-new-privs", "--")
         with self.log.open("ab") as log:
             process = await asyncio.create_subprocess_exec(
-                *(*network, *person, str(self.program), *words[1:]), stdout=log, stderr=log, env=environment, cwd="/", umask=0o077
+                *(*network, *person, str(self.program), *words[1:]),
+                stdout=log,
+                stderr=log,
+                env=environment,
+                cwd="/",
+                umask=0o077,
+                start_new_session=True,
             )
         level(process.pid)
         return process
