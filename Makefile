@@ -14,7 +14,7 @@ help:
 	@echo "make run    set everything up and run the demo (ARGS=--exit ends it by itself)"
 	@echo "make test   set everything up and test every behaviour: before every commit"
 	@echo "make proofs run the long forms of the tests: whole searches, every crash, long runs"
-	@echo "make soak   run what needs the whole machine for minutes: overload, long runs of real processes"
+	@echo "make soak   run what needs the whole machine for minutes: overload, long runs of real processes (MINUTES=30: one busy deployment, with curves)"
 	@echo "make ordinary play a week's events on a production deployment against a stand-in for MEXC (as root; ORDINARY_SECONDS for a long run)"
 	@echo "make dress  rehearse production by the commands that operators type, on an installed gatehouse (as root; ARGS='--mode solo')"
 	@echo "make bots   install bots that others wrote and govern them up to LIVE_€10 (ARGS='--only freqtrade'; needs the package index)"
@@ -75,8 +75,9 @@ proofs: $(READY) tools
 	@PYTHONASYNCIODEBUG=1 $(PYTEST) --timeout=1200 -m "(proofs or (counted and not short)) and not soak" $(TESTS)
 
 # One after the other, because each loads the machine by itself.
+# With MINUTES it is one long run in real time instead, as root, with curves in var/soak.
 soak: $(READY) tools
-	@$(BIN)/python ops/spent.py "make $@" $(BIN)/python -m pytest -n 0 --timeout=1800 -v -m soak $(TESTS)
+	@$(BIN)/python ops/spent.py "make $@" $(if $(MINUTES),$(BIN)/python -m tests.support.ordinary.run --mode solo --minutes $(MINUTES) $(ARGS),$(BIN)/python -m pytest -n 0 --timeout=1800 -v -m soak $(TESTS))
 
 ordinary: $(READY) tools
 	@$(BIN)/python ops/spent.py "make $@" $(BIN)/python -m tests.support.ordinary.run $(ARGS)

@@ -19,6 +19,12 @@ CheckpointKey = Annotated[
 Keep = Annotated[int, typer.Option(min=0, help="Keep only so many of the newest copies of this deployment; 0 keeps all.")]
 Secrets = Annotated[bool, typer.Option("--with-secrets", help="Copy the secrets too: venue keys, gateway keys, checkpoint key.")]
 
+JournalPlace = Annotated[
+    str | None,
+    typer.Option(metavar="file|URL", help="Where the journal is kept from now on: in NEWDIR, or in a new, empty database."),
+]
+JournalSecret = Annotated[Path | None, typer.Option(metavar="FILE", help="The file with the password of that database.")]
+
 app = typer.Typer(help="Make, verify, put back and schedule encrypted copies of a deployment.")
 
 
@@ -99,21 +105,47 @@ def restore(
     new: Annotated[Path, typer.Argument(metavar="NEWDIR", help="The new deployment's directory: new, or empty.")],
     identity: Identity = None,
     checkpoint_key: CheckpointKey = None,
+    journal: JournalPlace = None,
+    journal_secret: JournalSecret = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Put a copy back into a new directory. Its next start is HALTED, and says which entries are lost, if that is known.
 
     Nothing is overwritten. The way on is a signed resume or reset, as after every halt.
     """
-    from controller.cli.backup.opening import restore_into
+    from controller.cli.backup.opening import destination, restore_into
     from controller.cli.backup.view import print_restored, restored_document
     from controller.cli.shared.output import print_json
 
-    found = restore_into(file, new, identity or [], checkpoint_key)
+    found = restore_into(file, new, identity or [], checkpoint_key, destination(journal, journal_secret))
     if output is Output.JSON:
         print_json(restored_document(found))
     else:
         print_restored(found)
+
+
+@app.command()
+def confirm(
+    directory: DirectoryOption = HERE,
+    roster: Annotated[str | None, typer.Option(metavar="DIGEST", help="The digest of the roster that was shown.")] = None,
+    revoked: Annotated[
+        list[str] | None, typer.Option(metavar="KEY_ID", help="A key that was revoked after the copy; may be repeated.")
+    ] = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Show the roster of a restored deployment, and confirm it: a key that was revoked after the copy is valid in it.
+
+    Until then no signed command counts there, unless a checkpoint outside the folder shows that nothing was written after the copy.
+    """
+    from controller.cli.backup.confirming import confirm_roster, document_of, lines_of
+    from controller.cli.shared.output import print_json, stdout
+
+    found = confirm_roster(directory, roster, revoked or [])
+    if output is Output.JSON:
+        print_json(document_of(found))
+    else:
+        for line in lines_of(found):
+            stdout().print(line, soft_wrap=True, markup=False)
 
 
 @app.command()

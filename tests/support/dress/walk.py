@@ -81,7 +81,11 @@ class Walk:
         keys = f"--live-key {stage.live.api_key} --watchdog-key {stage.watchdog.key}"
         await self.types(
             f"gatehouse init {where} --profile {stage.mode} {named} {keys} --bot {bot} --systemd",
-            prints=[f"/etc/gatehouse/{stage.mode}/live.secret", "gatehouse doctor", f"systemctl start gatehouse@{stage.mode}"],
+            prints=[
+                f"/etc/gatehouse/{stage.mode}/live.secret",
+                "gatehouse doctor",
+                f"systemctl enable --now gatehouse@{stage.mode}",
+            ],
         )
         for person in persons:
             await self.types(
