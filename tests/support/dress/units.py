@@ -69,6 +69,7 @@ class Unit:
         if self._socket is not None:
             asyncio.get_running_loop().remove_reader(self._socket)
             self._socket.close()
+            self._socket = None
 
     @property
     def running(self) -> bool:

@@ -110,9 +110,9 @@ class Walk:
         line = next(one for one in said.output.splitlines() if one.startswith("{ id"))
         head, _, tail = roster.read_text().partition('name = "bob"')
         tail = re.sub(r"keys = \[.*?\]\n", lambda _: f"keys = [{line}]\n", tail, count=1, flags=re.DOTALL)
-        said = await self.types("gatehouse keys new carol.key", who="carol", prints=["ed25519"])
-        entry = "\n".join(one for one in said.output.splitlines() if re.match(r"(\{ id|id|type|public) ?", one))
-        more = f'\n[[persons]]\nname = "carol"\nrole = "halt-only"\nkeys = [{_entry(entry)}]\n'
+        said = await self.types("gatehouse keys new carol.key", who="carol", prints=["add this line", '"ed25519"'])
+        carols = next(one for one in said.output.splitlines() if one.startswith("{ id"))
+        more = f'\n[[persons]]\nname = "carol"\nrole = "halt-only"\nkeys = [{carols}]\n'
         roster.write_text(f'{head}name = "bob"{tail}{more}')
 
     def _shorten(self, where: Path) -> None:
@@ -391,10 +391,6 @@ class Walk:
 def _ready(now: dict[str, Any]) -> bool:
     """It is armed, and sees where the next step leads."""
     return bool(now.get("armed")) and not any(edge.get("blind") for edge in now.get("next_edges", ()))
-
-
-def _entry(text: str) -> str:
-    return text.strip().rstrip(",")
 
 
 def _key_of(roster: str, person: str) -> str:
