@@ -28,7 +28,7 @@ ALONE = "1 more person (approver or operator) must sign"
 NEXT = {"MOCK": "TESTNET_VALIDATING", "TESTNET_VALIDATING": "VALIDATED"}
 LONGEST_WAIT_S = 45.0
 """A run begins anew rather than wait longer until its gaps are a small enough share."""
-COOLING_OFF_MS = 12_000
+COOLING_OFF_MS = 30_000
 """Long enough to type a veto."""
 
 
@@ -239,7 +239,7 @@ class Walk:
         await self._until("MEXC's books show a purchase", lambda _: books.held() > 0 and len(books.orders()) >= 6)
         self.stage.pace(SELDOM_S)
         await self.types("gatehouse status", prints=["LIVE_€10", "orders go to live"])
-        await self.types("gatehouse orders", prints=["BTCUSDT"])
+        await self.types("gatehouse orders", prints=["gh-", "live"])
         await self._wait("gatehouse doctor has no FAIL", self._doctor_passes, 90)
         await self.note("gatehouse doctor", "exit code 0 and no FAIL, while it runs at LIVE_€10")
         self._expect(f"at most {books.most:.2f} EUR of {CAP_EUR} were in use at MEXC", Decimal(0) < books.most <= CAP_EUR)
