@@ -32,7 +32,7 @@ def _rehearsed(*options: str, within_s: int) -> str:
 
 @pytest.mark.timeout(600)
 def test_an_operator_sets_up_and_doctor_refuses_false_venues() -> None:
-    said = _rehearsed("--mode", "solo", "--doors", within_s=540)
+    said = _rehearsed("--mode", "solo", "--look", within_s=540)
     assert "solo: every step as expected" in said
     assert "| before | 0 | 0 | 0 |" in said
 

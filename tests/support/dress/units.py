@@ -40,7 +40,7 @@ class Unit:
     _settings: list[tuple[str, str]] = field(default_factory=list)
     _ready: asyncio.Event = field(default_factory=asyncio.Event)
     _process: asyncio.subprocess.Process | None = None
-    _keeper: asyncio.Task[None] | None = None
+    _restarts: asyncio.Task[None] | None = None
     _socket: socket.socket | None = None
 
     def __post_init__(self) -> None:
@@ -50,16 +50,16 @@ class Unit:
     async def start(self) -> None:
         """Start it; it has said that it is ready when this returns."""
         self._listen()
-        self._keeper = asyncio.create_task(self._keep())
+        self._restarts = asyncio.create_task(self._keep())
         ready = asyncio.create_task(self._ready.wait())
-        await asyncio.wait((self._keeper, ready), timeout=WITHIN_S, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((self._restarts, ready), timeout=WITHIN_S, return_when=asyncio.FIRST_COMPLETED)
         ready.cancel()
         assert self._ready.is_set(), f"{self.name} did not get ready: {self.status}\n{self.tail()}"
 
     async def stop(self) -> None:
         """SIGTERM, and SIGKILL when its time is over."""
-        if self._keeper is not None:
-            self._keeper.cancel()
+        if self._restarts is not None:
+            self._restarts.cancel()
         if self._process is not None and self._process.returncode is None:
             self._process.terminate()
             try:
@@ -69,6 +69,7 @@ class Unit:
         if self._socket is not None:
             asyncio.get_running_loop().remove_reader(self._socket)
             self._socket.close()
+            self._socket = None
 
     @property
     def running(self) -> bool:
@@ -111,7 +112,13 @@ class Unit:
         person = ("setpriv", f"--reuid={user}", f"--regid={group}", "--init-groups", "--no-new-privs", "--")
         with self.log.open("ab") as log:
             process = await asyncio.create_subprocess_exec(
-                *(*network, *person, str(self.program), *words[1:]), stdout=log, stderr=log, env=environment, cwd="/", umask=0o077
+                *(*network, *person, str(self.program), *words[1:]),
+                stdout=log,
+                stderr=log,
+                env=environment,
+                cwd="/",
+                umask=0o077,
+                start_new_session=True,
             )
         level(process.pid)
         return process

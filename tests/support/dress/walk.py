@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from controller.authority.keys import generate_key
-from policies.drills import DRILLS
+from policies.drills import DrillKind
 from policies.stage import Mode
 from tests.support.dress.operator import NotAsExpected, quoted
 from tests.support.dress.record import ORDER, TEST
@@ -22,10 +22,13 @@ from tests.support.ordinary.scene import policy_text
 from tests.unit.authority.authority_kit import sk_public, sk_signature
 
 CAP_EUR = Decimal(10)
+ASKED = tuple(one.value for one in DrillKind if one not in {DrillKind.HALT, DrillKind.RESTORE})
+"""The drills that `live-ready` asks for."""
+ALONE = "1 more person (approver or operator) must sign"
 NEXT = {"MOCK": "TESTNET_VALIDATING", "TESTNET_VALIDATING": "VALIDATED"}
 LONGEST_WAIT_S = 45.0
 """A run begins anew rather than wait longer until its gaps are a small enough share."""
-COOLING_OFF_MS = 12_000
+COOLING_OFF_MS = 30_000
 """Long enough to type a veto."""
 
 
@@ -107,9 +110,9 @@ class Walk:
         line = next(one for one in said.output.splitlines() if one.startswith("{ id"))
         head, _, tail = roster.read_text().partition('name = "bob"')
         tail = re.sub(r"keys = \[.*?\]\n", lambda _: f"keys = [{line}]\n", tail, count=1, flags=re.DOTALL)
-        said = await self.types("gatehouse keys new carol.key", who="carol", prints=["ed25519"])
-        entry = "\n".join(one for one in said.output.splitlines() if re.match(r"(\{ id|id|type|public) ?", one))
-        more = f'\n[[persons]]\nname = "carol"\nrole = "halt-only"\nkeys = [{_entry(entry)}]\n'
+        said = await self.types("gatehouse keys new carol.key", who="carol", prints=["add this line", '"ed25519"'])
+        carols = next(one for one in said.output.splitlines() if one.startswith("{ id"))
+        more = f'\n[[persons]]\nname = "carol"\nrole = "halt-only"\nkeys = [{carols}]\n'
         roster.write_text(f'{head}name = "bob"{tail}{more}')
 
     def _shorten(self, where: Path) -> None:
@@ -159,16 +162,15 @@ class Walk:
         self._phase("MOCK")
         await self.stage.start()
         await self.note(f"systemctl start gatehouse@{self.stage.mode}", "signer, watchdog, testnet and controller said READY=1")
+        await self._until("it is armed, and sees the testnet", _ready)
+        await self.types("gatehouse status", prints=["MOCK", "armed"])
+        await self.signed("advance --reason early", "alice", warns="The gate does not pass now", exits=3, prints=["testnet-ready"])
         said = await self.types("gatehouse bot-config ccxt bot", prints=["http://127.0.0.1:8700"])
         await self.stage.trade(said.output)
         await self.note("start the bot", "an unchanged ccxt program, as a user of its own")
-        await self._until("it is armed", lambda now: bool(now.get("armed")))
-        await self.types("gatehouse status", prints=["MOCK", "armed"])
-        # The testnet's market comes a moment after the testnet.
         await self._wait("gatehouse doctor has no FAIL", self._doctor_passes, 120)
         await self.note("gatehouse doctor", "exit code 0 and no FAIL, while it runs at MOCK, armed")
-        await self._begin_anew("MOCK", "so that the run does not have the gap of the start")
-        await self.signed("advance --reason early", "alice", warns="The gate does not pass now", exits=3, prints=["testnet-ready"])
+        await self._begin_anew("MOCK", "a run without the gap of the start")
 
     async def climb(self, target: str) -> None:
         """Wait for each gate on the way, and sign each step. MEXC gets no order."""
@@ -197,7 +199,7 @@ class Walk:
     async def practise(self) -> None:
         """The drills that `live-ready` asks for, and MOCK again: their gaps would be too large a share of 20 s."""
         await self._until("orders", lambda now: bool(now.get("armed")) and not now.get("unknown_orders"))
-        for drill in sorted(DRILLS):
+        for drill in ASKED:
             await self.types(f"gatehouse drill {drill} --key {self.key} --reason weekly", prints=[drill])
             await self._until("armed again", lambda now: bool(now.get("armed")) and not now.get("unknown_orders"))
         crashed = self.stage.units["controller"]
@@ -214,8 +216,8 @@ class Walk:
         self._expect("MEXC judged test orders, which never fill", self.stage.record.count(TEST) > 0)
         why = quoted("every rule passes")
         if self.team:
-            await self.signed(f"advance --reason {why}", "alice", exits=4, prints=["1 of 2"])
-            await self.signed(f"advance --reason {why}", "alice", "carol", exits=4)
+            await self.signed(f"advance --reason {why}", "alice", exits=4, prints=[ALONE])
+            await self.signed(f"advance --reason {why}", "alice", "carol", exits=4, prints=[ALONE])
             self._phase("LIVE_€10, from the signatures on")
             await self.signed(f"advance --reason {why}", "alice", "bob", prints=["LIVE_€10"])
         else:
@@ -237,7 +239,7 @@ class Walk:
         await self._until("MEXC's books show a purchase", lambda _: books.held() > 0 and len(books.orders()) >= 6)
         self.stage.pace(SELDOM_S)
         await self.types("gatehouse status", prints=["LIVE_€10", "orders go to live"])
-        await self.types("gatehouse orders", prints=["BTCUSDT"])
+        await self.types("gatehouse orders", prints=["gh-", "live"])
         await self._wait("gatehouse doctor has no FAIL", self._doctor_passes, 90)
         await self.note("gatehouse doctor", "exit code 0 and no FAIL, while it runs at LIVE_€10")
         self._expect(f"at most {books.most:.2f} EUR of {CAP_EUR} were in use at MEXC", Decimal(0) < books.most <= CAP_EUR)
@@ -322,7 +324,7 @@ class Walk:
             await self._signs(person, file)
         await self.types(f"gatehouse submit {file}", exits=exits, prints=prints)
 
-    async def _signs(self, person: str, file: Path) -> None:
+    async def _signs(self, person: str, file: str) -> None:
         if person != "bob":
             await self.types(f"gatehouse sign {file} --key {person}.key && chmod 666 {file}", who=person)
             return
@@ -349,7 +351,7 @@ class Walk:
         await self._wait(f"the gate to {target} passes", passes, 400)
         if hopeless:
             return False
-        await self._until("the target is seen", lambda now: not any(edge.get("blind") for edge in now.get("next_edges", ())))
+        await self._until("the target is seen", _ready)
         await self.types("gatehouse gates", prints=[target])
         return True
 
@@ -386,8 +388,9 @@ class Walk:
         print(f"{'':27}MEXC's record: {what}", flush=True)
 
 
-def _entry(text: str) -> str:
-    return text.strip().rstrip(",")
+def _ready(now: dict[str, Any]) -> bool:
+    """It is armed, and sees where the next step leads."""
+    return bool(now.get("armed")) and not any(edge.get("blind") for edge in now.get("next_edges", ()))
 
 
 def _key_of(roster: str, person: str) -> str:

@@ -59,7 +59,13 @@ def proposal(run: Run, proposing: Served, tmp_path: Path) -> Path:
 
 def test_a_proposal_shows_what_it_asks_and_its_word_code(run: Run, proposing: Served, tmp_path: Path) -> None:
     result = run("propose", "advance", "-r", "real", "-f", tmp_path / "c.json", "-d", proposing.directory)
-    for words in ("VALIDATED → LIVE_€10", "10 EUR on BTCUSDT", "word code", "2 of the roster must sign it"):
+    for words in (
+        "VALIDATED → LIVE_€10",
+        "10 EUR on BTCUSDT",
+        "word code",
+        "2 of the roster must sign it",
+        "The gate does not pass now",
+    ):
         assert words in result.stdout
 
 
