@@ -29,7 +29,7 @@ from controller.backup.manifest import FORMAT, MANIFEST, NOTE, CopiedFile, Copie
 from controller.backup.sealed import seal
 from controller.backup.stream import Member, packed, require_names
 from controller.journal.checkpoint import checkpoint_public_key
-from controller.journal.files import sync_directory
+from controller.journal.files import hand_over, sync_directory
 from controller.journal.last_backup import CopyMade, last_backup, record_created
 from controller.journal.location import FILE_NAME as JOURNAL
 from controller.journal.location import FileLocation
@@ -132,6 +132,7 @@ def _prepared(directory: Path, settings: Settings, to: Path) -> Ed25519PrivateKe
 def _alone(data: Path) -> Iterator[None]:
     handle = os.open(data / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
+        hand_over(handle, data)
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     except BlockingIOError:

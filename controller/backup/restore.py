@@ -107,7 +107,7 @@ def _drafted(directory: Path) -> Iterator[Path]:
 
 @contextmanager
 def _locked(name: Path) -> Iterator[bool]:
-    """Whether this process alone holds the file ``name``. One that was removed meanwhile is nobody's to hold."""
+    """Whether this process alone holds the file ``name``. One that was removed meanwhile does not count."""
     handle = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

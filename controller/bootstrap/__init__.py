@@ -128,6 +128,7 @@ async def run(
                 nothing_left.set()
             return
         line.connect(assembly, stack)
+        assembly.operator.inspector.channels_now = line.channels
         say_goodbye_at_the_end(assembly.heartbeat, nothing_left, stack)
         scrape = keep_metrics(services, assembly, clock)
         await run_assembly(assembly, stack)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from controller.core.decisions.bot_keys import key_document, secret_digest
+from controller.journal.files import hand_over
 from controller.settings.deployment import Settings, read_secret
 from exchange.errors import ConfigError
 
@@ -33,8 +34,10 @@ class MadeKey:
         return self.path.with_suffix(".json")
 
 
-def make_bot_key(directory: Path, bot: str) -> MadeKey:
+def make_bot_key(directory: Path, bot: str, data: str = "var") -> MadeKey:
     """Make a gateway key with a 256-bit secret for ``bot``. The key opens nothing before a signed command issues it.
+
+    Where root makes it, it belongs to whom the folder ``data`` belongs to, because the controller reads it.
 
     Raises:
         ConfigError: the file cannot be written.
@@ -42,15 +45,19 @@ def make_bot_key(directory: Path, bot: str) -> MadeKey:
     key = "gh" + secrets.token_hex(16)
     path = directory / secret_file(bot, key)
     try:
+        reader = directory / data if (directory / data).is_dir() else directory
         path.parent.mkdir(mode=0o700, exist_ok=True)
+        hand_over(path.parent, reader)
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         with os.fdopen(handle, "w", encoding="ascii") as file:
+            hand_over(handle, reader)
             secret = secrets.token_hex(32)
             file.write(secret + "\n")
             file.flush()
             os.fsync(file.fileno())
         made = MadeKey(bot, key, path)
         made.document.write_text(key_document(bot, key, secret_digest(key, secret)), encoding="ascii")
+        hand_over(made.document, reader)
     except OSError as error:
         raise ConfigError(
             f"{path} cannot be written: {error.strerror}",

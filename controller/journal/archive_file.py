@@ -20,7 +20,7 @@ import apsw
 from controller.journal.base import ArchivedRange
 from controller.journal.chain import ChainWalk, Entry, Fault, Head, Problem, Row, entry_of, genesis_hash
 from controller.journal.checkpoint import Anchor, CheckpointWalk
-from controller.journal.files import sync_directory
+from controller.journal.files import hand_over, make_directory, sync_directory
 from controller.journal.merkle import MerkleTree
 from controller.journal.port import JournalError
 from exchange.errors import GatehouseError
@@ -103,12 +103,13 @@ def write_archive(
     """
     draft = directory / f".journal-{before.seq + 1}.archive.new"
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_directory(directory)
         draft.unlink(missing_ok=True)
         _fill(draft, controller_id, genesis, before, tree, pages, step)
         last = _durable(draft)
         path = directory / file_name(before.seq, tree.size, last)
         draft.chmod(0o400)
+        hand_over(draft, directory)
         draft.replace(path)
         sync_directory(directory)
     except (OSError, apsw.Error) as error:

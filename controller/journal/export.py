@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from controller.journal.chain import ChainReport, Entry, genesis_hash, verify_chain
-from controller.journal.files import sync_directory, write_atomically
+from controller.journal.files import hand_over, make_directory, sync_directory, write_atomically
 from controller.journal.merkle import MerkleTree
 from controller.journal.port import JournalReader
 from exchange.errors import IntegrityError, UsageError
@@ -49,8 +49,9 @@ def export_journal(reader: JournalReader, directory: Path) -> Manifest:
         IntegrityError: an entry's body is not canonical JSON.
     """
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        make_directory(directory)
         with (directory / LINES).open("xb") as file:
+            hand_over(file.fileno(), directory)
             digest, tree, head = hashlib.sha256(), MerkleTree(), genesis_hash(reader.controller_id)
             for entry in reader.read():
                 line = _line(entry)

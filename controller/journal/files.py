@@ -1,4 +1,7 @@
-"""Writes a file so that a crash leaves either the old or the new content. Exports, targets and snapshots use it."""
+"""Writes a file so that a crash leaves either the old or the new content, and belongs to whom its folder belongs to.
+
+Exports, targets and snapshots use it, and every verb that writes into a deployment.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,7 @@ def write_pieces(path: Path, pieces: Iterable[bytes]) -> None:
     draft = path.with_name(f".{path.name}.new")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
     with os.fdopen(handle, "wb") as file:
+        hand_over(handle, path.parent)
         unsynced = 0
         for piece in pieces:
             unsynced += file.write(piece)
@@ -43,6 +47,24 @@ def sync_directory(directory: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def hand_over(made: int | Path, folder: Path) -> None:
+    """Give what root has just made to the user and the group of ``folder``; what another user makes is that user's already.
+
+    The verbs run as root beside a controller that runs as a user of its own and has to read what they write. ``made`` is a
+    descriptor or a path. Raises ``OSError``.
+    """
+    if os.geteuid() == 0 and (owner := folder.stat()).st_uid != 0:
+        os.chown(made, owner.st_uid, owner.st_gid)
+
+
+def make_directory(directory: Path) -> None:
+    """Make a folder (mode 0700) and those missing above it, for the user of the folder they are made in. Raises ``OSError``."""
+    missing = [one for one in (directory, *directory.parents) if not one.exists()]
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for made in reversed(missing):
+        hand_over(made, made.parent)
 
 
 def owned_by(path: Path) -> str:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
 from typing import Protocol
 
 import httpx
 
+from exchange import authorities
 from exchange.mexc.connections import DEPARTURE, CheckedTransport, Departure, Withheld
 from exchange.mexc.reach import Reach
 
@@ -97,7 +96,7 @@ class HttpTransport:
         self._total = timeouts.total / 1_000
         self._client = httpx.AsyncClient(
             transport=CheckedTransport(
-                _certificates(),
+                authorities.trusted(),
                 httpx.Limits(max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=30),
             ),
             trust_env=False,
@@ -142,7 +141,7 @@ class HttpTransport:
         except TimeoutError:
             return Failure("the whole exchange took too long", never_sent=not departure.left)
         except _NEVER_SENT as error:
-            return Failure(f"no connection ({type(error).__name__})", never_sent=True)
+            return Failure(authorities.refusal(error) or f"no connection ({type(error).__name__})", never_sent=True)
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             return Failure(f"the exchange broke ({type(error).__name__})", never_sent=not departure.left)
 
@@ -160,12 +159,6 @@ class HttpTransport:
                 if len(body) > MAX_REPLY:
                     return Failure(f"the reply is longer than {MAX_REPLY} bytes", never_sent=False)
             return Reply(response.status_code, bytes(body), _seconds(response.headers.get("retry-after")))
-
-
-@cache
-def _certificates() -> ssl.SSLContext:
-    # Every connection uses the same certificate authorities; reading them is the slowest part of opening a venue.
-    return httpx.create_ssl_context(verify=True, trust_env=False)
 
 
 def _seconds(text: str | None) -> int | None:

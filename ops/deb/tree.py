@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from ops.deb.bootstrap import NotBuilt, bootstrap, install_tools
 from ops.deb.locked import runtime_lock
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,6 +59,7 @@ def build_tree(root: Path, target: Target, architecture: str, work: Path) -> Non
     lock = work / "runtime.lock"
     lock.write_text(runtime_lock(ROOT), encoding="utf-8")
     pip("install", "--require-hashes", "--no-deps", "--no-compile", *_wheels_of(target, architecture), "-t", site, "-r", lock)
+    shutil.rmtree(site / "bin", ignore_errors=True)
     pip("install", "--no-deps", "--no-compile", "--no-index", "-t", site, own_wheel(work))
     shutil.rmtree(site / "bin", ignore_errors=True)
     # pip notes where it took the wheel from: a folder of the machine that built it.
@@ -68,7 +70,7 @@ def build_tree(root: Path, target: Target, architecture: str, work: Path) -> Non
             shutil.rmtree(tests, ignore_errors=True)
     _correct_records(site)
     _write_commands(prefix, target)
-    _compile(root, site, target)
+    _compile(root, site, target, work)
 
 
 def _wheels_of(target: Target, architecture: str) -> list[str]:
@@ -111,17 +113,46 @@ def _write_commands(prefix: Path, target: Target) -> None:
     program.chmod(0o755)
 
 
-def _compile(root: Path, site: Path, target: Target) -> None:
+def _compile(root: Path, site: Path, target: Target, work: Path) -> None:
     """Compile for the target's Python. The files are owned by root and no process of gatehouse may write there (ADR 59)."""
-    python = _interpreter(target)
+    if found := _interpreter(target):
+        _run_compiler([found], root, site)
+    else:
+        _compile_in_debian(root, site, target, work)
+    if not any((site / "controller" / "__pycache__").glob("*.pyc")):
+        raise SystemExit(f"Python {target.python} compiled nothing")
+
+
+def _compile_in_debian(root: Path, site: Path, target: Target, work: Path) -> None:
+    """Compile in that Debian's own files, because its Python does not run with this machine's libraries."""
+    debian = work / "python"
+    try:
+        install_tools({"mmdebstrap": "mmdebstrap"})
+        bootstrap(debian, target.debian, [f"python{target.python}"], variant="extract")
+    except NotBuilt as error:
+        raise SystemExit(
+            f"python{target.python}, which compiles for Debian {target.debian}, is not here, and a Debian that has it could not be "
+            f"unpacked: {error}. Install it, or build as root or on a Debian {target.debian}."
+        ) from None
+    inside = debian / "tree"
+    root.rename(inside)
+    try:
+        _run_compiler(["chroot", str(debian), target.interpreter], Path("/tree"), Path("/tree") / site.relative_to(root))
+    finally:
+        inside.rename(root)
+
+
+def _run_compiler(python: list[str], root: Path, site: Path) -> None:
     options = ["-q", "--invalidation-mode", "unchecked-hash", "-s", root, "-p", "/", site]
-    environment = os.environ | {"PYTHONHASHSEED": "0"}
-    subprocess.run(
-        [python, "-I", "-W", "ignore", "-m", "compileall", *options], check=False, env=environment, stdout=subprocess.DEVNULL
-    )
+    # Nothing of this shell but the path: its variables change what Python does. With -I the seed would not count.
+    environment = {"PATH": os.environ["PATH"], "PYTHONHASHSEED": "0"}
+    command = [*python, "-s", "-P", "-W", "ignore", "-m", "compileall", *options]
+    # A few files of packages are templates and no Python; they stay as they are, and the command ends with 1 because of them.
+    subprocess.run(command, check=False, env=environment, stdout=subprocess.DEVNULL)
 
 
-def _interpreter(target: Target) -> str:
+def _interpreter(target: Target) -> str | None:
+    """A Python of the target's version that runs here, if there is one."""
     for candidate in (target.interpreter, f"python{target.python}"):
         if found := shutil.which(candidate):
             shown = subprocess.run(
@@ -129,7 +160,7 @@ def _interpreter(target: Target) -> str:
             )
             if shown.stdout.strip() == target.python:
                 return found
-    raise SystemExit(f"Debian {target.debian} needs python{target.python} to compile for: build there, or install it here")
+    return None
 
 
 def settle(root: Path) -> None:
@@ -150,6 +181,14 @@ PYTHON_WITH_PIP = Path(sys.base_prefix) / "bin" / "python3"
 
 def pip(*arguments: object, environment: dict[str, str] | None = None) -> None:
     """Run this machine's pip with its own settings: where packages come from is the machine's affair."""
-    command = [str(PYTHON_WITH_PIP), "-m", "pip", "--disable-pip-version-check", "--quiet", *map(str, arguments)]
+    command = [
+        str(PYTHON_WITH_PIP),
+        "-m",
+        "pip",
+        "--disable-pip-version-check",
+        "--root-user-action=ignore",
+        "--quiet",
+        *map(str, arguments),
+    ]
     if subprocess.run(command, check=False, env=environment, cwd=ROOT).returncode:
         raise SystemExit(f"failed: {' '.join(command)}")

@@ -21,6 +21,8 @@ USER = 10001
 TOOLS = {"mmdebstrap": "mmdebstrap", "dpkg": "dpkg"}
 PACKAGES = ("libstdc++6", "libgcc-s1", "zlib1g", "ca-certificates", "netbase")
 UNUSED = (
+    "etc/apt",
+    "etc/dpkg",
     "usr/share/doc",
     "usr/share/man",
     "usr/share/locale",

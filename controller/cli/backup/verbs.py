@@ -11,7 +11,7 @@ from controller.cli.shared.output import HERE, DirectoryOption, Output, OutputOp
 
 Identity = Annotated[
     list[Path] | None,
-    typer.Option("--identity", "-i", help="A file with an age identity that opens the copy; may be repeated. [default: settings]"),
+    typer.Option("--identity", "-i", help="A file with an age identity that opens the copy; repeatable. \\[default: settings]"),
 ]
 CheckpointKey = Annotated[
     str | None, typer.Option(help="The public checkpoint key of the deployment, as text: the copy must be signed by it.")
@@ -50,7 +50,7 @@ def key(
 
 @app.command()
 def create(
-    to: Annotated[Path | None, typer.Argument(metavar="DIR", help="Where the copy is put. [default: settings]")] = None,
+    to: Annotated[Path | None, typer.Argument(metavar="DIR", help="Where the copy is put. \\[default: settings]")] = None,
     directory: DirectoryOption = HERE,
     output: OutputOption = Output.TABLE,
     with_secrets: Secrets = False,
@@ -76,7 +76,7 @@ def create(
 @app.command()
 def verify(
     file: Annotated[
-        Path | None, typer.Argument(metavar="FILE", help="A copy, or a folder whose newest copy is meant. [default: settings]")
+        Path | None, typer.Argument(metavar="FILE", help="A copy, or a folder whose newest copy is meant. \\[default: settings]")
     ] = None,
     identity: Identity = None,
     checkpoint_key: CheckpointKey = None,
@@ -150,7 +150,7 @@ def confirm(
 
 @app.command()
 def schedule(
-    to: Annotated[Path | None, typer.Argument(metavar="DIR", help="Where the copies are put. [default: settings]")] = None,
+    to: Annotated[Path | None, typer.Argument(metavar="DIR", help="Where the copies are put. \\[default: settings]")] = None,
     directory: DirectoryOption = HERE,
     output: OutputOption = Output.TABLE,
     every: Annotated[str, typer.Option(help="How often: hourly, or daily.")] = "hourly",

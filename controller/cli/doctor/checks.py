@@ -16,6 +16,7 @@ from controller.cli.doctor.bot_keys import check_bot_keys
 from controller.cli.doctor.certificates import addresses_with_tls, check_server
 from controller.cli.doctor.database import SERVER, Database
 from controller.cli.doctor.ends import check_key_end, check_rate
+from controller.cli.doctor.owners import check_owners
 from controller.cli.doctor.reaching import ClockReading, check_clock, reach
 from controller.cli.doctor.result import Absent, Check, CheckResult, Follows, Warned, judged, not_checked
 from controller.cli.doctor.roster import run_roster_checks
@@ -72,6 +73,7 @@ def _files(directory: Path, settings: Settings) -> list[Check]:
         Check("policy", lambda: _policy(directory, settings)),
         Check("eur rate", lambda: check_rate(_load(directory, settings), now), ("policy",)),
         Check("roster", lambda: _roster(directory, settings)),
+        Check("owners", lambda: check_owners(directory, settings)),
         Check("signer", lambda: _signer(settings)),
         *(Check(f"secret {name}", _secret_check(directory, name)) for name in _secrets(settings)),
         *(Check(f"key {path.name}", _key_check(path)) for path in sorted((directory / "keys").glob("*.key"))),

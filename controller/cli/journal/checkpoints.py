@@ -11,6 +11,7 @@ from controller.authority.keys import generate_key, load_key, save_key
 from controller.bootstrap.checkpoint_targets import TargetContext, open_targets
 from controller.cli.journal.files import place_in, progressing
 from controller.journal.checkpoint import checkpoint_public_key, sign_checkpoint, take_checkpoint
+from controller.journal.files import hand_over, make_directory
 from controller.journal.history import History, leaves_of
 from controller.journal.location import JournalLocation
 from controller.journal.merkle import MerkleTree
@@ -40,8 +41,9 @@ def made_public_key(directory: Path) -> NoteKey:
     """The public half of the checkpoint key, which is made now if it is missing: a witness needs it before the first checkpoint."""
     path, settings = own_key(directory), load_settings(directory)
     if not path.exists():
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_directory(path.parent)
         save_key(generate_key(), path)
+        hand_over(path, path.parent)
     return checkpoint_public_key(settings.controller_id, load_key(path))
 
 

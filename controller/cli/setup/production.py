@@ -121,9 +121,8 @@ def _artifact(bot: Path | None) -> str:
         raise UsageError(error.message, code="file-unreadable", remedy="Check the path after --bot.") from None
 
 
-_BACKUP = """\
-# LIVE needs a backup that was restored within 7 days: `gatehouse drill restore` does that beside the running bot.
-# `gatehouse backup key FILE` makes the identity that opens copies, and prints the recipient. ops/docs/backup.md.
+_BACKUP = """# LIVE needs a backup that was restored within 7 days: `gatehouse drill restore --key KEY` does that beside
+# the running bot. `gatehouse backup key FILE` makes the identity that opens copies, and prints the recipient. ops/docs/backup.md.
 # [backup]
 # recipients = ["age1..."]
 # directory = "/mnt/copies"

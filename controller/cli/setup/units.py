@@ -17,13 +17,13 @@ from pathlib import Path
 
 from controller.authority.keys import generate_key, save_key
 from controller.cli.setup.deployment import HOST, Ports, private_file
+from controller.cli.shared.instance import SOCKETS
 from controller.settings.deployment import FILE_NAME
 from exchange.errors import UsageError
 
 USER = "gatehouse"
 DEPLOYMENTS = Path("/var/lib/gatehouse")
 ETC = Path("/etc/gatehouse")
-SOCKETS = Path("/run/gatehouse-signer")
 WATCHDOG_PORT = 8730
 _CREDENTIALS = ("testnet.secret", "live.secret", "watchdog.secret", "testnet-accounts.toml", "control.token")
 

@@ -13,6 +13,7 @@ from typing import TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from controller.cli.shared.http import Answer, JsonClient
+from controller.cli.shared.instance import start_command
 from controller.console.schema import (
     BalanceView,
     EntryView,
@@ -56,8 +57,9 @@ class OperatorClient:
     """One running controller. Raises ``Unreachable`` when it is not running, and the error the controller answered otherwise."""
 
     def __init__(self, directory: Path, *, answer_within_s: float | None = None) -> None:
-        path = data_directory(directory) / SOCKET_NAME
-        remedy = f"Start the controller with `gatehouse run --dir {directory}`, or pass the right --dir."
+        settings = load_settings(directory)
+        path = directory / settings.data / SOCKET_NAME
+        remedy = f"Start the controller with `{start_command(directory, settings)}`, or pass the right --dir."
         pid = _require_listener(path, directory, remedy)
         known = f"process {pid}" if pid else "a process"
         self._http = JsonClient(

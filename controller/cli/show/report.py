@@ -72,7 +72,7 @@ def show_report(sealed: Sealed, written: dict[str, Path]) -> None:
 
 def _write(folder: Path, sealed: Sealed, signed: Signed | None) -> dict[str, Path]:
     """Write the page, the document and, for a command, the evidence bundle. Raises ``UsageError`` (``report-not-written``)."""
-    from controller.journal.files import write_atomically
+    from controller.journal.files import make_directory, write_atomically
     from controller.report.offline.bundle import bundle_of
     from controller.report.page import render
     from exchange.errors import UsageError
@@ -82,7 +82,7 @@ def _write(folder: Path, sealed: Sealed, signed: Signed | None) -> dict[str, Pat
     if signed is not None:
         files["bundle"] = folder / f"{stem}.bundle.json", bundle_of(sealed.document["command"])
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_directory(folder)
         for path, data in files.values():
             write_atomically(path, data)
     except OSError as error:

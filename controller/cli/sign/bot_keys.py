@@ -32,14 +32,14 @@ def make(name: NameArgument, directory: DirectoryOption = HERE, output: OutputOp
     from controller.settings.deployment import load_settings
     from exchange.errors import UsageError
 
-    load_settings(directory)
+    settings = load_settings(directory)
     try:
         TypeAdapter(BotName).validate_python(name)
     except ValidationError:
         raise UsageError(
             f"{name!r} is not a valid bot name", code="usage", remedy="Use at most 32 small letters, digits and hyphens."
         ) from None
-    made = make_bot_key(directory, name)
+    made = make_bot_key(directory, name, settings.data)
     if output is Output.JSON:
         print_json({"bot": made.bot, "key": made.key, "secret_file": str(made.path), "document": str(made.document)})
         return

@@ -5,7 +5,6 @@ Templates escape everything. A page is rendered on a thread, because the event l
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -16,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from controller.console import lines, wording
+from controller.console.pages.drawing import DRAWER
 from controller.console.port import OperatorPort
 from controller.console.role import Role
 from controller.console.schema import StatusView
@@ -89,7 +89,7 @@ async def show(port: OperatorPort, template: str, here: str, *, code: int = 200,
         "old_facts": old_facts(status),
         **values,
     }
-    text = await asyncio.to_thread(lambda: _templates().get_template(template).render(shown))
+    text = await DRAWER.draw(lambda: _templates().get_template(template).render(shown))
     return HTMLResponse(text, status_code=code)
 
 

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Lock, Thread
 
-from controller.journal.files import owned_by
+from controller.journal.files import hand_over, owned_by
 from controller.runtime.loop.writer import CommittedBatch
 from policies.stage import Stage
 
@@ -319,8 +319,13 @@ def _do_nothing() -> None:
 
 
 def _write(path: Path, content: bytes) -> None:
+    made = not path.exists()
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
+        if made:
+            # Without it the mark is there and demands a halt, but only root can clear it. So a failure keeps no halt from the file.
+            with suppress(OSError):
+                hand_over(handle, path.parent)
         os.pwrite(handle, content.ljust(SIZE, b"\0"), 0)
         os.fsync(handle)
     finally:

@@ -79,5 +79,31 @@ def test_a_name_that_no_unit_can_have_is_refused(run: Run, tmp_path: Path) -> No
     assert (result.exit_code, (tmp_path / "My Desk").exists()) == (2, False)
 
 
+def test_production_is_looked_at_before_it_is_started(run: Run, tmp_path: Path) -> None:
+    said = run("init", tmp_path / "desk", "--profile", "solo", "--systemd").output
+    assert said.index("gatehouse doctor") < said.index("systemctl enable --now gatehouse@desk") < said.index("gatehouse status")
+    assert "reach-mexc.conf" in said
+
+
 def text_of_units() -> str:
     return "".join(path.read_text(encoding="utf-8") for path in UNITS.glob("*.service"))
+
+
+def test_what_comes_next_is_what_systemd_starts(run: Run, tmp_path: Path) -> None:
+    said = run("init", tmp_path / "desk", "--profile", "demo", "--systemd").output
+    following = said.partition("Next, as root:")[2].splitlines()
+    commands = [line.strip().partition(" --dir")[0] for line in following if line.strip()]
+    assert commands == [
+        "systemctl enable --now gatehouse-testnet@desk-live",
+        "gatehouse doctor",
+        "systemctl enable --now gatehouse@desk",
+        "gatehouse status",
+    ]
+
+
+@pytest.mark.parametrize("verb", ["status", "doctor"])
+def test_a_remedy_names_the_unit_that_has_to_be_started(run: Run, tmp_path: Path, verb: str) -> None:
+    directory = written(run, tmp_path / "desk", "demo")
+    said = run(verb, "--dir", directory)
+    wanted = {"status": "systemctl start gatehouse@desk", "doctor": "systemctl start gatehouse-testnet@desk"}
+    assert wanted[verb] in " ".join(said.output.split())
