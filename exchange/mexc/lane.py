@@ -1,9 +1,9 @@
 """One connection that is kept for one kind of request, orders or cancels, so that none of them waits for a pool (ADR 77).
 
 ``exchange.mexc.http`` makes two lanes and sends by them what they may carry. A lane carries one request at a time: who finds it
-busy takes the pool. Its connections are those of ``exchange.mexc.connections``: the same addresses and certificate checks, and the
-same question, directly before the first byte, whether the request may still leave. What is different is what httpx and httpcore
-do around them, which takes longer than everything else that an order needs.
+busy, or not connected, takes the pool. Its connections are those of ``exchange.mexc.connections``: the same addresses and
+certificate checks, and the same question, directly before the first byte, whether the request may still leave. What is different is
+what httpx and httpcore do around them, which takes longer than everything else that an order needs.
 """
 
 from __future__ import annotations
@@ -44,7 +44,11 @@ class Received:
 
 
 class Lane:
-    """One kept connection to one venue. Not for several threads."""
+    """One kept connection to one venue. Not for several threads.
+
+    It is opened beside the requests and never waited for. A lane whose connection is not ready carries nothing: the pool, which
+    queries keep warm, has a connection sooner. And it is opened only for requests that follow each other before it would expire.
+    """
 
     def __init__(self, base_url: str, certificates: ssl.SSLContext, *, connect_s: float, read_s: float) -> None:
         """Nothing is connected yet."""
@@ -64,57 +68,79 @@ class Lane:
         self._backend = TcpBackend()
         self._idle: httpcore.AsyncNetworkStream | None = None
         self._idle_since = 0.0
-        self._busy = self._closed = False
+        self._asked = float("-inf")
+        self._carrying: httpcore.AsyncNetworkStream | None = None
+        self._opening: asyncio.Task[None] | None = None
+        self._closed = False
 
     def carries(self, target: str, headers: Mapping[str, str]) -> bool:
-        """Whether it is free, and may carry this as it is."""
-        return (
-            not self._busy
-            and _TARGET.fullmatch(target) is not None
-            and all(_NAME.fullmatch(name) and _VALUE.fullmatch(value) for name, value in headers.items())
-        )
+        """Whether its connection is ready and free, and may carry this as it is. If it is closed, it is opened for the next one."""
+        if self._carrying is not None or self._closed or not _is_plain(target, headers):
+            return False
+        now = asyncio.get_running_loop().time()
+        often, self._asked = now - self._asked <= _EXPIRES_S, now
+        idle = self._idle
+        if idle is not None and now - self._idle_since <= _EXPIRES_S and not idle.get_extra_info("is_readable"):
+            return True
+        if self._opening is None and (often or idle is not None):
+            self._idle = None
+            self._opening = asyncio.create_task(self._renew(idle, again=often))
+        return False
 
     async def exchange(self, method: str, target: str, headers: Mapping[str, str], most: int) -> Received:
         """Send one request without a body, once, and read its whole reply; a body of more than ``most`` bytes only in part.
 
+        Call it right after ``carries`` said yes.
+
         Raises:
             Withheld: the request may not leave any more, and no byte of it did.
-            httpcore.ConnectError, httpcore.ConnectTimeout: there is no connection.
             httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError: there is no complete reply.
         """
-        self._busy = True
-        connection: httpcore.AsyncNetworkStream | None = None
+        connection, self._idle = self._idle, None
+        assert connection is not None, "the connection was ready"
+        self._carrying = connection
         kept = False
         try:
-            connection = await self._connection()
-            extra = "Content-Length: 0\r\n" if method in {"POST", "PUT"} else ""
+            extra = "Content-Length: 0\r\n" if method == "POST" else ""
             own = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
             head = f"{method} {self._prefix}{target} HTTP/1.1\r\n{self._fields}{own}{extra}\r\n"
             await connection.write(head.encode("ascii"))
             reply, reusable = await self._read(connection, most)
             kept = reusable and not self._closed
             if kept:
-                self._idle, self._idle_since = connection, asyncio.get_running_loop().time()
+                self._keep(connection)
             return reply
         finally:
-            self._busy = False
-            if connection is not None and not kept:
+            self._carrying = None
+            if not kept:
                 await connection.aclose()
 
     async def aclose(self) -> None:
         """Close the connection. What it carries now ends with it."""
         self._closed = True
-        idle, self._idle = self._idle, None
-        if idle is not None:
-            await idle.aclose()
+        if self._opening is not None:
+            self._opening.cancel()
+            await asyncio.wait([self._opening])
+        for connection in (self._idle, self._carrying):
+            if connection is not None:
+                await connection.aclose()
+        self._idle = None
 
-    async def _connection(self) -> httpcore.AsyncNetworkStream:
-        idle, self._idle = self._idle, None
-        if idle is not None:
-            old = asyncio.get_running_loop().time() - self._idle_since > _EXPIRES_S
-            if not old and not idle.get_extra_info("is_readable"):
-                return idle
-            await idle.aclose()
+    def _keep(self, connection: httpcore.AsyncNetworkStream) -> None:
+        self._idle, self._idle_since = connection, asyncio.get_running_loop().time()
+
+    async def _renew(self, stale: httpcore.AsyncNetworkStream | None, *, again: bool) -> None:
+        try:
+            if stale is not None:
+                await stale.aclose()
+            if again:
+                self._keep(await self._connected())
+        except (httpcore.ConnectError, httpcore.ConnectTimeout):
+            pass  # The pool says so to whom it concerns.
+        finally:
+            self._opening = None
+
+    async def _connected(self) -> httpcore.AsyncNetworkStream:
         stream = await self._backend.connect_tcp(self._host, self._port, timeout=self._connect_s)
         if self._tls is None:
             return stream
@@ -131,6 +157,12 @@ class Lane:
             else:
                 state.end()
         return state.reply, state.reusable
+
+
+def _is_plain(target: str, headers: Mapping[str, str]) -> bool:
+    return _TARGET.fullmatch(target) is not None and all(
+        _NAME.fullmatch(name) and _VALUE.fullmatch(value) for name, value in headers.items()
+    )
 
 
 class _Reading:
@@ -171,10 +203,13 @@ class _Reading:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self.done:
-            self.reply.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+            key, text, known = name.decode("latin-1").lower(), value.decode("latin-1").strip(" \t"), self.reply.headers
+            known[key] = f"{known[key]}, {text}" if key in known else text
 
     def on_headers_complete(self) -> None:
         if not self.done:
+            if self.reply.headers.get("transfer-encoding", "chunked").lower() != "chunked":
+                raise ValueError("the reply has a transfer encoding that was not asked for")
             self.reply.status = self._parser.get_status_code()
             self._headed = True
 
