@@ -46,6 +46,7 @@ PRINTED: Mapping[str, Printed] = MappingProxyType(
         "testnet": Printed(deployment.TestnetReady | deployment.WaitingDocument | tapes.FillLine, many=True),
         "watchdog": Printed(deployment.WatchdogReady, many=True),
         "witness": Printed(deployment.WitnessReady, many=True),
+        "fleet": Printed(deployment.FleetReady, many=True),
         "status": Printed(StatusView, many=True),
         "gates": Printed(list[GateView], many=True),
         "orders": Printed(list[OrderView]),

@@ -85,15 +85,16 @@ async def serving(make: Callable[[], asyncio.Protocol], tls: ssl.SSLContext | No
         server.close()
 
 
+@pytest.mark.parametrize("path", ["/o", "/order"], ids=["pool", "lane"])
 @pytest.mark.parametrize("halts", sizes(short=300, long=1_000))
-async def test_nothing_arrives_after_the_latch(halts: int) -> None:
+async def test_nothing_arrives_after_the_latch(halts: int, path: str) -> None:
     venue, chance = Venue(1), Random(2)
     sent = withheld = 0
     async with serving(lambda: Counting(venue)) as url:
         transport = HttpTransport(url, Reach.LOOPBACK)
         for _ in range(halts):
             permit = LivePermit()
-            placing = [asyncio.create_task(transport.send(Method.POST, "/o", leave=permit.leave)) for _ in range(4)]
+            placing = [asyncio.create_task(transport.send(Method.POST, path, leave=permit.leave)) for _ in range(4)]
             for _ in range(chance.randrange(90)):
                 await asyncio.sleep(0)
             permit.live = False
