@@ -110,7 +110,7 @@ class HttpTransport:
         self._total = timeouts.total / 1_000
         connect_s, read_s = timeouts.connect / 1_000, timeouts.read / 1_000
         self._lanes = {
-            method: Lane(self._base_url, _certificates(), connect_s=connect_s, read_s=read_s)
+            method: Lane(self._base_url, authorities.trusted(), connect_s=connect_s, read_s=read_s)
             for method in (Method.POST, Method.DELETE)
         }
         self._client = httpx.AsyncClient(
@@ -160,13 +160,8 @@ class HttpTransport:
         except TimeoutError:
             return Failure("the whole exchange took too long", never_sent=not departure.left)
         except _NEVER_SENT as error:
-<<<<<<< HEAD
             return Failure(authorities.refusal(error) or f"no connection ({type(error).__name__})", never_sent=True)
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-=======
-            return Failure(f"no connection ({type(error).__name__})", never_sent=True)
         except _BROKEN as error:
->>>>>>> lane
             return Failure(f"the exchange broke ({type(error).__name__})", never_sent=not departure.left)
 
     async def aclose(self) -> None:
@@ -198,8 +193,6 @@ class HttpTransport:
             return Reply(response.status_code, bytes(body), _seconds(response.headers.get("retry-after")))
 
 
-<<<<<<< HEAD
-=======
 async def _by_lane(lane: Lane, method: Method, target: str, headers: Mapping[str, str]) -> Outcome:
     found = await lane.exchange(method.value, target, headers, MAX_REPLY)
     if found.headers.get("content-encoding", "identity") != "identity":
@@ -209,13 +202,6 @@ async def _by_lane(lane: Lane, method: Method, target: str, headers: Mapping[str
     return Reply(found.status, bytes(found.body), _seconds(found.headers.get("retry-after")))
 
 
-@cache
-def _certificates() -> ssl.SSLContext:
-    # Every connection uses the same certificate authorities; reading them is the slowest part of opening a venue.
-    return httpx.create_ssl_context(verify=True, trust_env=False)
-
-
->>>>>>> lane
 def _seconds(text: str | None) -> int | None:
     if text is None or not text.isascii() or not text.isdigit() or len(text) > 6:
         return None
