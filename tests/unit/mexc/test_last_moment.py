@@ -172,7 +172,7 @@ async def _slow_handshake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, ha
     """One order over TLS, whose handshake is held up until the latch has fallen or not."""
     venue, permit, may_pass = Venue(1), LivePermit(), asyncio.Event()
     server_side, client_side = self_signed(tmp_path)
-    monkeypatch.setattr(module, "_certificates", lambda: client_side)
+    monkeypatch.setattr(module.authorities, "trusted", lambda: client_side)
     async with serving(lambda: Counting(venue), server_side) as url, serving(lambda: Slow(_port(url), may_pass)) as proxy:
         transport = HttpTransport(proxy.replace("http:", "https:"), Reach.LOOPBACK)
         placing = asyncio.create_task(transport.send(Method.POST, "/order", leave=permit.leave))

@@ -269,7 +269,7 @@ async def test_a_certificate_of_somebody_else_gets_no_request(
     method: Method, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     outcome, venue = await _over_tls(method, tmp_path, monkeypatch, lambda _, other: other)
-    assert outcome == Failure("no connection (ConnectError)", never_sent=True)
+    assert outcome == Failure("its certificate is refused: self-signed certificate", never_sent=True)
     assert venue.requests == []
 
 
@@ -288,7 +288,7 @@ async def _over_tls(
     (tmp_path / "other").mkdir()
     server_side, own = self_signed(tmp_path)
     _, other = self_signed(tmp_path / "other")
-    monkeypatch.setattr(module, "_certificates", lambda: trusts(own, other))
+    monkeypatch.setattr(module.authorities, "trusted", lambda: trusts(own, other))
     venue = Venue()
     venue.may_answer.set()
     server = await asyncio.get_running_loop().create_server(lambda: Side(venue), "127.0.0.1", 0, ssl=server_side)
