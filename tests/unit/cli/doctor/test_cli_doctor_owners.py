@@ -1,4 +1,4 @@
-"""``gatehouse doctor`` as root: what the controller's own user cannot read is a FAIL, with the command that repairs it."""
+"""``gatehouse doctor`` as root: what the controller's own user cannot read fails, with the command that repairs it."""
 
 from __future__ import annotations
 
