@@ -22,7 +22,7 @@ from tests.support.ordinary.scene import policy_text
 from tests.unit.authority.authority_kit import sk_public, sk_signature
 
 CAP_EUR = Decimal(10)
-ASKED = tuple(one.value for one in DrillKind if one not in {DrillKind.HALT, DrillKind.RESTORE})
+ASKED = tuple(one.value for one in DrillKind if one is not DrillKind.HALT)
 """The drills that `live-ready` asks for."""
 REFUSED = "its certificate is refused"
 ALONE = "1 more person (approver or operator) must sign"
@@ -97,6 +97,7 @@ class Walk:
             await self._list_the_others()
         await self.types("gatehouse roster show", prints=[*persons, *(("carol", "halt-only") if self.team else ())])
         self._shorten(where)
+        await self._keep_copies(where)
         await self.types(f"gatehouse policy check {where}/policy.toml", prints=["sha256:"])
         # The secrets are not there yet.
         await self.types("gatehouse doctor", exits=1, prints=["live.secret"])
@@ -115,6 +116,18 @@ class Walk:
         carols = next(one for one in said.output.splitlines() if one.startswith("{ id"))
         more = f'\n[[persons]]\nname = "carol"\nrole = "halt-only"\nkeys = [{carols}]\n'
         roster.write_text(f'{head}name = "bob"{tail}{more}')
+
+    async def _keep_copies(self, where: Path) -> None:
+        """Who can open a copy and where copies are, as backup.md says, for the drill that restores one."""
+        copies, identity = Path("/srv/dress") / f"{self.stage.mode}-copies", where / "secrets/backup-identity"
+        said = await self.types(f"gatehouse backup key {identity} && chown gatehouse: {identity}", prints=["age1"])
+        recipient = re.search(r"age1[0-9a-z]+", said.output)
+        assert recipient is not None
+        copies.mkdir()
+        shutil.chown(copies, "gatehouse")
+        with (where / "gatehouse.toml").open("a") as settings:
+            settings.write(f'\n[backup]\nrecipients = ["{recipient[0]}"]\ndirectory = "{copies}"\n')
+            settings.write('identity_file = "secrets/backup-identity"\n')
 
     def _shorten(self, where: Path) -> None:
         """The example policy with shorter times, and a checkpoint target outside of the folder."""
@@ -200,6 +213,7 @@ class Walk:
     async def practise(self) -> None:
         """The drills that `live-ready` asks for, and MOCK again: their gaps would be too large a share of 20 s."""
         await self._until("orders", lambda now: bool(now.get("armed")) and not now.get("unknown_orders"))
+        await self.types("runuser -u gatehouse -- gatehouse backup create", prints=["copies"])
         for drill in ASKED:
             await self.types(f"gatehouse drill {drill} --key {self.key} --reason weekly", prints=[drill])
             await self._until("armed again", lambda now: bool(now.get("armed")) and not now.get("unknown_orders"))
