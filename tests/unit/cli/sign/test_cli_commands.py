@@ -120,6 +120,13 @@ def test_an_envelope_signed_on_the_command_line_verifies_with_the_roster(run: Ru
     assert [one.person for one in verified.signatories] == ["alice", "bob"]
 
 
+def test_a_resume_without_a_post_mortem_is_refused_before_it_is_signed(run: Run, proposing: Served) -> None:
+    result = run("propose", "resume", "-r", "it is over", "-d", proposing.directory)
+    assert result.exit_code == 2
+    assert "--postmortem FILE" in result.stderr
+    assert proposing.port.proposed == []
+
+
 def test_paths_as_the_documents_write_them_are_found_in_the_deployment(run: Run, proposing: Served) -> None:
     directory = proposing.directory
     (directory / "post-mortem.md").write_text("what happened")
