@@ -71,7 +71,7 @@ test: $(READY) tools
 	@$(PYTEST) -m "not proofs and not soak" $(TESTS)
 
 proofs: $(READY) tools
-	@$(MAKE) --no-print-directory tools TOOLS=promtool:prometheus
+	@$(MAKE) --no-print-directory tools TOOLS="promtool:prometheus patroni:patroni,python3-etcd,postgresql etcd:etcd-server"
 	@PYTHONASYNCIODEBUG=1 $(PYTEST) --timeout=1200 -m "(proofs or (counted and not short)) and not soak" $(TESTS)
 
 # One after the other, because each loads the machine by itself.

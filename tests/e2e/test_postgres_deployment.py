@@ -71,7 +71,7 @@ async def test_a_backup_of_a_database_is_put_back(
     with (deployment.directory / "gatehouse.toml").open("a") as file:
         file.write(f'[backup]\nrecipients = ["{recipient}"]\n')
     await deployment.start()
-    await deployment.climb("TESTNET_VALIDATING")
+    await deployment.armed()
     made = await backup(deployment, "create", tmp_path / "copies", "--dir", deployment.directory)
     (entry,) = (one for one in await deployment.entries() if one["seq"] == made["entries"])
     assert entry["hash"] == made["head"]
