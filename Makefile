@@ -8,14 +8,15 @@ TESTS  ?= tests
 # Most of the slow tests wait for real processes, so a few more workers than cores pay off.
 WORKERS ?= 4
 
-.PHONY: deb wheel image first-hour run test proofs soak ordinary bots campaign fuzz mutate lint types imports check fix docs model proto bench power bare lock audit release tools clean help
+.PHONY: deb wheel image first-hour run test proofs soak ordinary dress bots campaign fuzz mutate lint types imports check fix docs model proto bench power bare lock audit release tools clean help
 
 help:
 	@echo "make run    set everything up and run the demo (ARGS=--exit ends it by itself)"
 	@echo "make test   set everything up and test every behaviour: before every commit"
 	@echo "make proofs run the long forms of the tests: whole searches, every crash, long runs"
-	@echo "make soak   run what needs the whole machine for minutes: overload, long runs of real processes"
+	@echo "make soak   run what needs the whole machine for minutes: overload, long runs of real processes (MINUTES=30: one busy deployment, with curves)"
 	@echo "make ordinary play a week's events on a production deployment against a stand-in for MEXC (as root; ORDINARY_SECONDS for a long run)"
+	@echo "make dress  rehearse production by the commands that operators type, on an installed gatehouse (as root; ARGS='--mode solo')"
 	@echo "make bots   install bots that others wrote and govern them up to LIVE_€10 (ARGS='--only freqtrade'; needs the package index)"
 	@echo "make campaign play 100,000 generated sequences against the venue's own books, then rehearse seeds with faults (CAMPAIGN_SEED, _SEQUENCES, _MINUTES)"
 	@echo "make fuzz   give the parsers of what MEXC sends random bytes for a minute, guided by coverage (ARGS='--seconds 600')"
@@ -70,15 +71,19 @@ test: $(READY) tools
 	@$(PYTEST) -m "not proofs and not soak" $(TESTS)
 
 proofs: $(READY) tools
-	@$(MAKE) --no-print-directory tools TOOLS=promtool:prometheus
+	@$(MAKE) --no-print-directory tools TOOLS="promtool:prometheus patroni:patroni,python3-etcd,postgresql etcd:etcd-server"
 	@PYTHONASYNCIODEBUG=1 $(PYTEST) --timeout=1200 -m "(proofs or (counted and not short)) and not soak" $(TESTS)
 
 # One after the other, because each loads the machine by itself.
+# With MINUTES it is one long run in real time instead, as root, with curves in var/soak.
 soak: $(READY) tools
-	@$(BIN)/python ops/spent.py "make $@" $(BIN)/python -m pytest -n 0 --timeout=1800 -v -m soak $(TESTS)
+	@$(BIN)/python ops/spent.py "make $@" $(if $(MINUTES),$(BIN)/python -m tests.support.ordinary.run --mode solo --minutes $(MINUTES) $(ARGS),$(BIN)/python -m pytest -n 0 --timeout=1800 -v -m soak $(TESTS))
 
 ordinary: $(READY) tools
 	@$(BIN)/python ops/spent.py "make $@" $(BIN)/python -m tests.support.ordinary.run $(ARGS)
+
+dress: $(READY) tools
+	@$(BIN)/python ops/spent.py "make $@" $(BIN)/python -m tests.support.dress.run $(ARGS)
 
 bots: $(READY) tools
 	@$(BIN)/python ops/spent.py "make $@" $(BIN)/python -m tests.support.bots.run $(ARGS)

@@ -44,7 +44,7 @@ class DrillSpec:
     deployment halts. ``metric`` is the age of the last green one; ``None``: no gate asks for it. ``live``: it may also run with
     real money in use, with nothing held and nothing open. ``stops``: no order is admitted from its start or its latch until it
     ends. ``beside``: it touches nothing of the running deployment, so it may run at every stage but HALTED, and when it fails
-    nothing halts. ``required``: in production gate ``live-ready`` has to ask for it.
+    nothing halts. In production gate ``live-ready`` has to ask for each one that has a metric.
     """
 
     does: str
@@ -53,7 +53,6 @@ class DrillSpec:
     live: bool = False
     stops: bool = False
     beside: bool = False
-    required: bool = True
 
 
 DRILLS: Mapping[DrillKind, DrillSpec] = MappingProxyType(
@@ -109,7 +108,6 @@ DRILLS: Mapping[DrillKind, DrillSpec] = MappingProxyType(
             1_800 * _SECOND,
             MetricName.DRILL_RESTORE_AGE_MS,
             beside=True,
-            required=False,
         ),
     }
 )

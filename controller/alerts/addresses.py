@@ -13,6 +13,12 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from controller.alerts.notice import ChannelError
 
 Address = IPv4Address | IPv6Address
+_TRANSLATED = IPv6Network("64:ff9b::/96")
+"""What a NAT64 gateway sends on to the IPv4 address in the last 32 bits (RFC 6052)."""
+
+_NOT_OUTSIDE = tuple(map(IPv6Network, ("::/96", "fec0::/10", "64:ff9b:1::/48")))
+"""IPv6 networks that Python counts as global and that lead nowhere outside: written like IPv4, site-local, an own translator."""
+
 Resolve = Callable[[str, int], Sequence[str]]
 
 
@@ -50,5 +56,17 @@ def pinned_address(host: str, port: int, named: Sequence[str], resolve_name: Res
 
 
 def _allowed(address: Address, named: Sequence[IPv4Network | IPv6Network]) -> bool:
-    plain = address.ipv4_mapped or address if isinstance(address, IPv6Address) else address
-    return any(plain.version == one.version and plain in one for one in named) or (plain.is_global and not plain.is_multicast)
+    plain = _inside(address) or address
+    if any(one.version == version.version and version in one for one in named for version in (plain, address)):
+        return True
+    inside = any(plain.version == 6 and plain in one for one in _NOT_OUTSIDE)
+    return plain.is_global and not plain.is_multicast and not inside
+
+
+def _inside(address: Address) -> IPv4Address | None:
+    """The IPv4 address that a translator or a tunnel makes of an IPv6 address: ``None`` for any other address."""
+    if not isinstance(address, IPv6Address):
+        return None
+    if address in _TRANSLATED:
+        return IPv4Address(address.packed[-4:])
+    return address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)

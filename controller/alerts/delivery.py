@@ -15,8 +15,9 @@ from threading import Condition, Event, Thread
 
 from controller.alerts.hours import QuietHours
 from controller.alerts.notice import Channel, ChannelError, Notice, Source, notice_of
-from controller.core.alert_catalogue import SEVERITY_ORDER, Severity, at_least
+from controller.core.alert_catalogue import SEVERITY_ORDER, Severity, at_least, severity_of
 from controller.core.effects import Alert, AlertKind
+from exchange.model import Millis
 from exchange.ports import Clock
 
 MOST_QUEUED = 128
@@ -58,14 +59,33 @@ class Hooks:
     recovered: Callable[[str], None] = lambda *_: None
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class LaneView:
-    """A lane as it is now, for people."""
+    """A lane as it is now, for people. Times are of this process; ``None``: not since it started.
+
+    ``failing``: why it does not deliver, after several attempts; ``failed_because``: what the last failed attempt said.
+    ``next_at``: when a queued notice is tried next, if it waits for its turn.
+    """
 
     name: str
+    floor: Severity
+    step: int
     queued: int
     dropped: int
     failing: str
+    delivered_at: Millis | None
+    failed_at: Millis | None
+    failed_because: str
+    next_at: Millis | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Queued:
+    """A notice, and since when it waits. A wall clock that is corrected must neither drop it nor keep it for ever."""
+
+    notice: Notice
+    since_ns: int
+    number: int
 
 
 @dataclass(slots=True)
@@ -84,12 +104,15 @@ class Lane:
         self._pace = pace
         self._hooks = hooks
         self._most = most
-        self._queue: list[Notice] = []
+        self._queue: list[_Queued] = []
         self._changed = Condition()
-        self._ending = False
-        self._dropped = self._dropped_unsaid = 0
+        self._ending = self._hurried = False
+        self._dropped = self._dropped_unsaid = self._offered = 0
         self._failures = 0
-        self._failing = ""
+        self._failing = self._failed_because = ""
+        self._delivered_at: Millis | None = None
+        self._failed_at: Millis | None = None
+        self._next_at: Millis | None = None
         self._left_behind: list[_Attempt] = []
         self._thread = Thread(target=self._run, name=f"alerts to {route.channel.name}", daemon=True)
 
@@ -123,7 +146,9 @@ class Lane:
     def offer(self, notice: Notice) -> None:
         """Queue a notice. When the queue is full, the least severe one is dropped and counted."""
         with self._changed:
-            self._queue.append(notice)
+            self._offered += 1
+            self._queue.append(_Queued(notice, self._clock.monotonic_ns(), self._offered))
+            self._hurried = self._hurried or notice.severity is Severity.CRITICAL
             if len(self._queue) > self._most:
                 self._queue.remove(min(self._queue, key=_urgency))
                 self._count_drop()
@@ -132,12 +157,23 @@ class Lane:
     def waiting(self) -> tuple[Notice, ...]:
         """What is queued now."""
         with self._changed:
-            return tuple(self._queue)
+            return tuple(one.notice for one in self._queue)
 
     def view(self) -> LaneView:
         """The lane for people."""
         with self._changed:
-            return LaneView(self.name, len(self._queue), self._dropped, self._failing)
+            return LaneView(
+                self.name,
+                self.route.floor,
+                self.route.step,
+                len(self._queue),
+                self._dropped,
+                self._failing,
+                self._delivered_at,
+                self._failed_at,
+                self._failed_because,
+                self._next_at if self._queue else None,
+            )
 
     def _count_drop(self) -> None:
         self._dropped += 1
@@ -157,7 +193,12 @@ class Lane:
             with self._changed:
                 if self._ending:
                     return
-                self._changed.wait(pause)
+                self._next_at = Millis(self._clock.now() + int(pause * 1000))
+                # A flood of alerts is no flood of attempts at a receiver that is in trouble. Only a critical one hurries.
+                least = min(pause, self._pace.again_s[0])
+                if not self._changed.wait_for(lambda: self._ending, least):
+                    self._changed.wait_for(lambda: self._ending or self._hurried, pause - least)
+                self._next_at = None
 
     def _next(self) -> Notice | None:
         """The most severe notice that is due, the oldest of them first; ``None`` at the end. It stays queued until taken over."""
@@ -165,16 +206,17 @@ class Lane:
             while True:
                 self._forget_the_old()
                 quiet = self._hours.quiet(self._clock.now())
-                due = [one for one in self._queue if not (quiet and one.severity is Severity.INFO)]
+                due = [one for one in self._queue if not (quiet and one.notice.severity is Severity.INFO)]
                 if due:
-                    return max(due, key=_urgency)
+                    self._hurried = False
+                    return max(due, key=_urgency).notice
                 if self._ending:
                     return None
                 self._changed.wait(self._pace.look_s)
 
     def _forget_the_old(self) -> None:
-        now = self._clock.now()
-        for one in [one for one in self._queue if now - one.at > KEEP_MS]:
+        now_ns = self._clock.monotonic_ns()
+        for one in [one for one in self._queue if now_ns - one.since_ns > KEEP_MS * 1_000_000]:
             self._queue.remove(one)
             self._count_drop()
 
@@ -206,8 +248,10 @@ class Lane:
 
     def _taken(self, notice: Notice) -> None:
         with self._changed:
-            if notice in self._queue:
-                self._queue.remove(notice)
+            taken = next((one for one in self._queue if one.notice == notice), None)
+            if taken is not None:
+                self._queue.remove(taken)
+            self._delivered_at = self._clock.now()
             self._dropped_unsaid = 0
             failing, self._failing, self._failures = self._failing, "", 0
         self._hooks.handed_over(self.name, notice)
@@ -217,6 +261,7 @@ class Lane:
     def _failed(self, error: ChannelError) -> None:
         with self._changed:
             self._failures += 1
+            self._failed_at, self._failed_because = self._clock.now(), error.message
             begins = not self._failing and self._failures >= self._pace.failures
             if begins or self._failing:
                 self._failing = error.message
@@ -225,8 +270,10 @@ class Lane:
             self._hooks.failing(self.name, error.message)
 
 
-def _urgency(notice: Notice) -> tuple[int, int]:
-    return SEVERITY_ORDER.index(notice.severity), -notice.at
+def _urgency(queued: _Queued) -> tuple[int, bool, int]:
+    """The most severe first, a halt before everything, then the oldest."""
+    notice = queued.notice
+    return SEVERITY_ORDER.index(notice.severity), notice.kind is AlertKind.HALTED, -queued.number
 
 
 def failing_title(channel: str) -> str:
@@ -273,18 +320,33 @@ class Delivery:
         for lane in self._lanes_for(notice):
             lane.offer(notice)
 
+    def offer_again(self, alert: Alert, at: Millis, reached: Sequence[str]) -> None:
+        """After a start: queue an alert of ``at`` for the channels that should have had it and did not take it over.
+
+        ``alert.step`` counts the deadlines that passed: each channel gets the notice of its own step.
+        """
+        for lane in self.lanes:
+            step = lane.route.step
+            if lane.name not in reached and step <= alert.step and at_least(severity_of(alert.kind), lane.route.floor):
+                notice = notice_of(replace(alert, step=step), self._source, at)
+                if lane in self._others(notice):
+                    lane.offer(notice)
+
     def views(self) -> tuple[LaneView, ...]:
         """The lanes for people."""
         return tuple(lane.view() for lane in self.lanes)
 
     def _lanes_for(self, notice: Notice) -> list[Lane]:
-        others = [lane for lane in self.lanes if notice.kind is not AlertKind.CHANNEL or notice.title != failing_title(lane.name)]
-        wanted = [lane for lane in others if at_least(notice.severity, lane.route.floor)]
+        wanted = [lane for lane in self._others(notice) if at_least(notice.severity, lane.route.floor)]
         chosen = [lane for lane in wanted if lane.route.step == notice.step]
         # No channel of this step delivers, or none has it: then it goes to all of them.
         stuck = all(lane.failing for lane in chosen)
         urgent = notice.severity is Severity.CRITICAL or notice.kind is AlertKind.CHANNEL
         return wanted if stuck and urgent else chosen
+
+    def _others(self, notice: Notice) -> list[Lane]:
+        """The lanes but for the one that a notice is about."""
+        return [lane for lane in self.lanes if notice.kind is not AlertKind.CHANNEL or notice.title != failing_title(lane.name)]
 
     def _failing(self, name: str, why: str) -> None:
         """Hand what is critical, and in no lane that delivers, to the channels of later steps; then say that this one fails."""

@@ -23,16 +23,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from controller.authority.keys import load_key
 from controller.backup.contents import APPENDED, CHECKPOINT_KEY, Contents, contents_of
-from controller.backup.files import PARTIAL, copies_in, copy_name, partials_in
+from controller.backup.files import PARTIAL, Owner, copies_in, copy_name, key_digits, partials_in
+from controller.backup.journals import copied_to, size_of
 from controller.backup.manifest import FORMAT, MANIFEST, NOTE, CopiedFile, CopiedJournal, Manifest, signed, written
 from controller.backup.sealed import seal
-from controller.backup.stream import Member, packed
+from controller.backup.stream import Member, packed, require_names
 from controller.journal.checkpoint import checkpoint_public_key
 from controller.journal.files import hand_over, sync_directory
-from controller.journal.last_backup import CopyMade, record_created
+from controller.journal.last_backup import CopyMade, last_backup, record_created
 from controller.journal.location import FILE_NAME as JOURNAL
-from controller.journal.location import DatabaseLocation, FileLocation
-from controller.journal.sqlite_copy import copy_journal
+from controller.journal.location import FileLocation
 from controller.journal.verify import verify_journal
 from controller.runtime.followers.disk_space import RESERVE_BYTES
 from controller.settings.deployment import Settings, journal_location, load_settings
@@ -76,7 +76,8 @@ def create_backup(
     """Make a copy in the folder ``to``. With ``keep``, only the newest ``keep`` copies of this controller stay there.
 
     Raises:
-        Refused: ``backup-needs-file``, ``backup-running``.
+        Refused: ``backup-running``.
+        JournalError: the database of the journal cannot be read.
         ConfigError: ``backup-no-recipient``, ``backup-recipient``, ``backup-outside``, ``backup-no-journal``.
         IntegrityError: ``journal-broken``; a journal that does not verify is not copied.
         GatehouseError: ``disk-full``, ``backup-not-written``, ``backup-changed``.
@@ -86,31 +87,26 @@ def create_backup(
     data = directory / settings.data
     key = _prepared(directory, settings, to)
     with _alone(data), _staging(data) as staging, _said_when_full(data, to):
-        _require_room(data, to)
+        place = journal_location(directory, settings)
+        _require_room(data, to, size_of(place, data))
         copied = staging / JOURNAL
-        copy_journal(data / JOURNAL, copied, partial(on_step, "copying the journal"))
+        copied_to(place, data, copied, partial(on_step, "copying the journal"))
         journal = _verified(copied, data, settings, key)
         what = contents_of(directory, settings, with_secrets=with_secrets)
         sources = {f"{Path(settings.data)}/{JOURNAL}": copied} | {name: _source(directory / name, staging) for name in what.files}
         manifest = _manifest(settings, key, journal, sources, what, now(), with_secrets=with_secrets)
-        name = copy_name(settings.controller_id, datetime.fromtimestamp(manifest.created_ms / 1000, tz=UTC), journal.entries)
+        owner = Owner(settings.controller_id, key_digits(manifest.key))
+        name = copy_name(owner, datetime.fromtimestamp(manifest.created_ms / 1000, tz=UTC), journal.entries, to)
         path = to / name
         members = _members(manifest, sources, key, on_step)
-        size = _sealed(path, packed(members), settings.controller_id, settings.backup.recipients)
+        size = _sealed(path, packed(members), owner, settings.backup.recipients)
         record_created(data, CopyMade(name, Millis(manifest.created_ms), journal.entries, manifest.until))
-    removed = _retained(to, settings.controller_id, keep) if keep else ()
+        removed = _retained(to, owner, keep, data) if keep else ()
     return Created(path, size, manifest, time.monotonic() - began, removed)
 
 
 def _prepared(directory: Path, settings: Settings, to: Path) -> Ed25519PrivateKey:
     """The checkpoint key, once everything is there that a copy needs."""
-    if isinstance(journal_location(directory, settings), DatabaseLocation):
-        raise Refused(
-            "the journal is in PostgreSQL, and only a journal in a file is copied",
-            code="backup-needs-file",
-            remedy="Copy the database with pg_basebackup or pg_dump, and gatehouse.toml, policy and roster with it; "
-            "`gatehouse journal export DIR` makes a copy of the journal that verifies by itself.",
-        )
     if not settings.backup.recipients:
         raise ConfigError(
             "gatehouse.toml names nobody who can open a copy",
@@ -119,7 +115,7 @@ def _prepared(directory: Path, settings: Settings, to: Path) -> Ed25519PrivateKe
             "the line that it prints below [backup] in gatehouse.toml.",
         )
     data = directory / settings.data
-    if not (data / JOURNAL).is_file() or not (data / CHECKPOINT_KEY).is_file():
+    if not (data / CHECKPOINT_KEY).is_file() or not journal_location(directory, settings).exists():
         raise ConfigError(
             f"there is no journal in {data} yet", code="backup-no-journal", remedy="Start the controller once: `gatehouse run`."
         )
@@ -181,9 +177,8 @@ def _full(what: str) -> GatehouseError:
     )
 
 
-def _require_room(data: Path, to: Path) -> None:
+def _require_room(data: Path, to: Path, needed: int) -> None:
     """The copied journal must not take the room that the controller's own journal needs."""
-    needed = sum(path.stat().st_size for path in (data / JOURNAL, data / f"{JOURNAL}-wal") if path.exists())
     for folder, least in ((data, needed + 2 * RESERVE_BYTES), (to, needed // 4)):
         if (free := shutil.disk_usage(folder).free) < least:
             raise _full(f"the disk of {folder} has {free >> 20} MiB free, and {least >> 20} MiB are needed")
@@ -228,6 +223,7 @@ def _manifest(
     *,
     with_secrets: bool,
 ) -> Manifest:
+    require_names(sources)
     files = (CopiedFile(name=name, size=path.stat().st_size, digest=_digest(path)) for name, path in sorted(sources.items()))
     return Manifest(
         format=FORMAT,
@@ -280,9 +276,9 @@ def _digest(path: Path) -> str:
         return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
-def _sealed(path: Path, pieces: Iterator[bytes], controller_id: str, recipients: tuple[str, ...]) -> int:
+def _sealed(path: Path, pieces: Iterator[bytes], owner: Owner, recipients: tuple[str, ...]) -> int:
     """Write the copy under another name, sync it, and only then give it its name. Returns its size."""
-    for old in partials_in(path.parent, controller_id):
+    for old in partials_in(path.parent, owner):
         old.unlink()
     draft = path.with_name(f".{path.name}{PARTIAL}")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -310,8 +306,11 @@ def _synced(pieces: Iterator[bytes], handle: int) -> Iterator[bytes]:
             passed = 0
 
 
-def _retained(to: Path, controller_id: str, keep: int) -> tuple[Path, ...]:
-    old = tuple(copies_in(to, controller_id)[:-keep])
+def _retained(to: Path, owner: Owner, keep: int, data: Path) -> tuple[Path, ...]:
+    """Remove older copies. The one that was verified last stays, however old: none of the newer ones was seen to open."""
+    verified = last_backup(data).verified
+    kept = verified.file if verified is not None else ""
+    old = tuple(path for path in copies_in(to, owner, surely=True)[:-keep] if path.name != kept)
     for path in old:
         path.unlink(missing_ok=True)
     return old

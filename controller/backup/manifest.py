@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from controller.journal.checkpoint import origin_of
+from controller.journal.location import FILE_NAME as JOURNAL
 from controller.journal.note import NoteKey, open_note, sign_note
 from exchange.errors import IntegrityError
 from exchange.model import Millis
@@ -100,6 +101,8 @@ def checked(content: bytes, note: bytes, key: NoteKey | None) -> Manifest:
         raise _bad(error.message) from None
     if manifest.format != FORMAT:
         raise _bad(f"its format is {manifest.format}, and this version of gatehouse reads {FORMAT}")
+    if manifest.journal.name not in {one.name for one in manifest.files} or manifest.journal.name != f"{manifest.data}/{JOURNAL}":
+        raise _bad(f"it names a journal that it does not hold: {manifest.journal.name}")
     if text != _text(content) or named.name != origin_of(manifest.controller_id):
         raise _bad("the signature is over another manifest")
     return manifest

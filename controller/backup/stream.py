@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tarfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -26,8 +27,25 @@ class Member:
     pieces: Callable[[], Iterator[bytes]]
 
 
+def require_names(names: Iterable[str]) -> None:
+    """Refuse a name that the stream or the manifest cannot hold. Raises ``UsageError`` (``backup-name``)."""
+    for name in names:
+        data = os.fsencode(name)
+        try:
+            why = f"is longer than {_LONGEST_NAME} bytes" if len(data) > _LONGEST_NAME else ""
+            data.decode()
+        except UnicodeDecodeError:
+            why = "is not UTF-8"
+        if why:
+            raise UsageError(
+                f"the name {data.decode(errors='replace')} {why}",
+                code="backup-name",
+                remedy="Give the file another name, or take its folder out of evidence below [backup] in gatehouse.toml.",
+            )
+
+
 def packed(members: Iterable[Member]) -> Iterator[bytes]:
-    """The stream of ``members``, in their order. Raises ``UsageError`` (``backup-name``) for a name that does not fit."""
+    """The stream of ``members``, in their order. ``require_names`` let their names pass."""
     squeeze = zlib.compressobj(6, zlib.DEFLATED, _GZIP)
     for piece in _tar(members):
         if out := squeeze.compress(piece):
@@ -37,12 +55,6 @@ def packed(members: Iterable[Member]) -> Iterator[bytes]:
 
 def _tar(members: Iterable[Member]) -> Iterator[bytes]:
     for member in members:
-        if len(member.name.encode()) > _LONGEST_NAME:
-            raise UsageError(
-                f"the name {member.name} is longer than {_LONGEST_NAME} bytes",
-                code="backup-name",
-                remedy="Give the file a shorter name, or take its folder out of evidence below [backup] in gatehouse.toml.",
-            )
         info = tarfile.TarInfo(member.name)
         info.size, info.mtime, info.mode = member.size, member.mtime, 0o600
         yield info.tobuf(tarfile.GNU_FORMAT)

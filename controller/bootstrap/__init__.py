@@ -59,6 +59,7 @@ from controller.runtime.followers.recent import RecentHistory
 from controller.runtime.loop.clock import SystemClock
 from controller.runtime.loop.liveness import block_halt_signal
 from controller.runtime.loop.permit import PermitOffice
+from controller.runtime.recovery.old_roster import require_trusted_roster
 from controller.runtime.recovery.snapshot import Snapshots
 from controller.runtime.recovery.snapshot_schedule import SnapshotSchedule
 from controller.runtime.surroundings import PROCESS, Surroundings
@@ -127,6 +128,7 @@ async def run(
                 nothing_left.set()
             return
         line.connect(assembly, stack)
+        assembly.operator.inspector.channels_now = line.channels
         say_goodbye_at_the_end(assembly.heartbeat, nothing_left, stack)
         scrape = keep_metrics(services, assembly, clock)
         await run_assembly(assembly, stack)
@@ -278,6 +280,7 @@ async def assemble(
         )
     )
     assembly.writer.add_follower(lambda batch: signers.follow(batch.after))
+    assembly.operator.require_trusted = partial(require_trusted_roster, deployment.data)
     follow_restored(deployment.data, leadership.first_halt, assembly.writer.add_follower)
     live, rules = feeds[VenueName.LIVE], known.rules[VenueName.LIVE]
     compare_with_the_real_venue(deployment, assembly, remote[VenueName.LIVE], live, rules, clock, services.alerts.notify, stack)

@@ -17,6 +17,7 @@ from controller.alerts.notice import Channel, Notice, Source
 from controller.alerts.webhook import Webhook
 from controller.bootstrap.key_ends import watch_key_ends
 from controller.bootstrap.read import Deployment
+from controller.console.channels import ChannelView
 from controller.core import events as e
 from controller.core.alert_catalogue import ALERTS, INFORMS, Severity
 from controller.core.decisions.alerts import is_standing
@@ -97,6 +98,24 @@ class AlertLine:
             drain=partial(self.delivery.end, END_WITHIN_S),
         )
 
+    def channels(self) -> tuple[ChannelView, ...]:
+        """The channels as they are now, for the page Alerts."""
+        return tuple(
+            ChannelView(
+                name=one.name,
+                severity=one.floor.value,
+                step=one.step,
+                queued=one.queued,
+                dropped=one.dropped,
+                failing=one.failing,
+                delivered_at_ms=one.delivered_at,
+                failed_at_ms=one.failed_at,
+                failed_because=one.failed_because,
+                next_at_ms=one.next_at,
+            )
+            for one in self.delivery.views()
+        )
+
     def start(self, stack: AsyncExitStack) -> None:
         """Deliver until ``stack`` ends; what is queued then has ``END_WITHIN_S``."""
         self.delivery.start()
@@ -121,8 +140,8 @@ class AlertLine:
         self.alerts.follow(goes_on, lambda kind, title, proof: put(AlertEnded(kind, title, proof)))
         writer.add_follower(self._on_batch)
         for one in writer.state.alerts:
-            if not one.reached and one.last_at < writer.state.started_at:
-                self.delivery.offer(Alert(one.kind, one.title, one.detail))
+            if one.last_at < writer.state.started_at:
+                self.delivery.offer_again(Alert(one.kind, one.title, one.detail, one.escalated), one.last_at, one.reached)
         watch_key_ends(self._settings, self.alerts, clock, stack)
 
     def _on_batch(self, batch: CommittedBatch) -> None:

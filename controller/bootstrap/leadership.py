@@ -19,7 +19,7 @@ from controller.bootstrap.first_halt import (
     mark_places,
     open_high_water,
 )
-from controller.bootstrap.journal import checkpoint_signing_key, open_verified, recover_state
+from controller.bootstrap.journal import VerifiedJournal, checkpoint_signing_key, open_verified, recover_state
 from controller.bootstrap.metrics import standby_metrics
 from controller.bootstrap.read import Deployment
 from controller.bootstrap.remote_claims import claim_waits
@@ -109,16 +109,16 @@ async def acquire_leadership(
         return _recover(deployment, services, opened.journal, opened.report, opened.lost)
     tenure = Tenure(deployment.data)
     try:
-        journal = await _open(deployment, services, place, tenure)
+        found = await _open(deployment, services, place, tenure)
     except JournalLocked:
         leadership = await _stand_by(deployment, services, place, stop, on_standby, on_waiting)
         if leadership is not None:
             tenure.leads(leadership.journal.head)
         return leadership
-    with lease_kept(journal):
-        await _claim_elsewhere(services, journal, on_waiting)
-        leadership = _recover(deployment, services, journal)
-    tenure.leads(journal.head)
+    with lease_kept(found.journal):
+        await _claim_elsewhere(services, found.journal, on_waiting)
+        leadership = _recover(deployment, services, found.journal, lost=found.lost)
+    tenure.leads(found.journal.head)
     return leadership
 
 
@@ -153,9 +153,9 @@ def _renew_until(journal: LeasedJournal, done: Event, errors: list[JournalError]
             return
 
 
-async def _open(deployment: Deployment, services: ProcessServices, place: DatabaseLocation, tenure: Tenure) -> Journal:
+async def _open(deployment: Deployment, services: ProcessServices, place: DatabaseLocation, tenure: Tenure) -> VerifiedJournal:
     try:
-        return (await open_verified(deployment, services.publisher, services.clock)).journal
+        return await open_verified(deployment, services.publisher, services.clock)
     except JournalLocked:
         reader = place.read()
         try:
@@ -165,7 +165,7 @@ async def _open(deployment: Deployment, services: ProcessServices, place: Databa
             reader.close()
         if not owner_is_dead:
             raise
-        return place.open(deployment.settings.controller_id, over=lease)
+        return VerifiedJournal(place.open(deployment.settings.controller_id, over=lease), None)
 
 
 def _claim(deployment: Deployment) -> AccountClaims:
@@ -197,7 +197,8 @@ def _recover(
     try:
         claims = _claim(deployment)
         places = mark_places(deployment)
-        first_halt = halt_of_restored(places, services.latch, journal, lost) or find_first_halt(
+        witnessed = witnessed_size(services.publisher.target_statuses, deployment.boot.witnesses)
+        first_halt = halt_of_restored(places, services.latch, journal, lost, witnessed) or find_first_halt(
             places, services.latch, journal, partial(_doubt, deployment, services, places, journal, report)
         )
         unmarked = not open_high_water(places, journal, first_halt).kept

@@ -17,7 +17,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from controller.bootstrap.journal import checkpoint_signing_key
 from controller.bootstrap.read import Deployment
+from controller.journal.checkpoint import checkpoint_public_key
 from controller.journal.last_backup import CopyMade, record_verified
 from controller.runtime.drills.practice import Measured, NotExercised
 from controller.settings.deployment import journal_location
@@ -61,6 +63,7 @@ async def _run(deployment: Deployment, scratch: Path) -> dict[str, Any]:
         *("nice", "-n", "10", sys.executable, "-m", "controller", "backup", "restore"),
         *(str(directory / wanted.directory), str(scratch / "restored")),
         *("--identity", str(_identity(directory, wanted.identity_file)), "-o", "json"),
+        *("--checkpoint-key", _own_key(deployment), "--journal", "file"),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         stdin=asyncio.subprocess.DEVNULL,
@@ -87,6 +90,11 @@ def _failed(err: bytes) -> NotExercised:
         return NotExercised(f"{error['message']} ({error['code']})", str(error["remedy"]).rstrip("."))
     except (ValueError, KeyError, TypeError):
         return NotExercised("the restore ended with an error that cannot be read", _BY_HAND)
+
+
+def _own_key(deployment: Deployment) -> str:
+    """A folder of copies may be that of several deployments."""
+    return checkpoint_public_key(deployment.settings.controller_id, checkpoint_signing_key(deployment.data)).text
 
 
 def _identity(directory: Path, name: str) -> Path:

@@ -20,6 +20,7 @@ from controller.journal.verify import VerifyReport
 from controller.runtime.followers.high_water import read_mark
 from controller.runtime.followers.latchfile import LatchFile, LatchMark
 from controller.runtime.loop.writer import CommittedBatch
+from controller.runtime.recovery.old_roster import read_old_roster, roster_is_proven
 from controller.runtime.recovery.restored import (
     RestoredFollower,
     RestoredMark,
@@ -58,13 +59,22 @@ def verified_as_restored(
     return verify(checkpoints=tuple(one for one in checkpoints if one not in lost)), lost
 
 
-def halt_of_restored(places: MarkPlaces, latch: LatchFile, journal: Journal, known: tuple[Anchor, ...]) -> FirstHalt | None:
-    """The halt of a start after a restore; ``None`` without a mark. It is in the latch file until the journal holds it."""
+def halt_of_restored(
+    places: MarkPlaces, latch: LatchFile, journal: Journal, known: tuple[Anchor, ...], witnessed: int = 0
+) -> FirstHalt | None:
+    """The halt of a start after a restore; ``None`` without a mark. It is in the latch file until the journal holds it.
+
+    ``witnessed`` is the size of the largest checkpoint outside the folder that was compared; 0 means that none was.
+    """
     mark = read_restored(places.data)
     if mark is None:
         return None
     lost = most_lost(mark.entries, known, _marks_of_this_host(places, journal))
+    if lost is None and witnessed and not mark.problem:
+        roster_is_proven(places.data)
     reason = reason_of(mark, lost)
+    if (roster := read_old_roster(places.data)) is not None and not roster.confirmed:
+        reason = f"{reason}; no signed command counts before `gatehouse backup confirm`"
     latch.write(LatchMark(reason, journal.head.epoch, halted=True))
     alert = Alert(AlertKind.CHECKPOINT, "the deployment was put back from a copy", reason)
     return FirstHalt(HaltAsked(by="controller", reason=reason, cause=cause_of(lost)), alert, stays=bool(known))

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from controller.bootstrap.read import Deployment
+from controller.bootstrap.remote_console import open_remote_console
 from controller.bootstrap.shown_settings import shown_settings
 from controller.console.app import create_app as create_console
 from controller.console.limits import LOCAL_LIMITS, TCP_LIMITS
@@ -62,5 +63,6 @@ async def _open_console(
     local = replace(LOCAL_LIMITS, connection=LOCAL_LIMITS.connection.at_most(budget.local))
     console = create_console(operator, local=False, limits=remote, settings=shown, metrics=metrics)
     await stack.enter_async_context(serving_console(console, settings.host, settings.port, remote, acceptors))
+    await open_remote_console(deployment, operator, metrics, remote, acceptors, stack)
     console = create_console(operator, local=True, limits=local, metrics=metrics)
     await stack.enter_async_context(serving_socket(console, deployment.data / SOCKET_FILE, local, acceptors))

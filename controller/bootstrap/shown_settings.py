@@ -35,6 +35,7 @@ def shown_settings(settings: Settings) -> tuple[FactsView, ...]:
                 "gateway": f"{settings.gateway.host} port {settings.gateway.port}",
                 "gateway.strict_content_type": _yes(settings.gateway.strict_content_type),
                 "console": f"{settings.console.host} port {settings.console.port}",
+                "console.remote": _remote(settings),
             },
         ),
         _group("live", _venue(settings.live)),
@@ -53,6 +54,11 @@ def shown_settings(settings: Settings) -> tuple[FactsView, ...]:
         _group("witnesses", {"files": f"{len(settings.witnesses)}"}),
     )
     return tuple(group for group in groups if group.facts)
+
+
+def _remote(settings: Settings) -> str:
+    remote = settings.console.remote
+    return "none" if remote is None else f"{remote.host} port {remote.port} by TLS, with tokens, as {', '.join(remote.names)}"
 
 
 def _group(title: str, facts: dict[str, str]) -> FactsView:

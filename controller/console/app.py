@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -23,7 +22,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from controller.console.boundary import LOOPBACK_NAMES, Boundary, error_response, http_status, read_json
 from controller.console.limits import LOCAL_LIMITS, TCP_LIMITS, ConsoleLimits, TooMany
-from controller.console.pages.halting import MayHalt, by_own_user
+from controller.console.pages.frame import STATIC
+from controller.console.pages.halting import HaltsAs, MayHalt, by_a_page, by_own_user
 from controller.console.pages.plain import SettingsInForce
 from controller.console.pages.site import page_routes
 from controller.console.port import GateRefused, OperatorPort
@@ -75,6 +75,8 @@ def create_app(
     may_halt: MayHalt = by_own_user,
     settings: SettingsInForce = tuple,
     metrics: Scrape | None = None,
+    guard: Callable[[ASGIApp], ASGIApp] = lambda app: app,
+    halts_as: HaltsAs = by_a_page,
 ) -> ConsoleApp:
     """The console over ``port``.
 
@@ -85,12 +87,14 @@ def create_app(
         monotonic_ns: the clock for the rate of proposals.
         may_halt: whose browser may halt without a signature.
         settings: what of the settings in force may be shown.
+        guard: put before everything but the boundary: who may ask at all (``console.access``).
+        halts_as: who halts from a page, in the journal.
         metrics: answers ``/metrics``; without it there is no such page.
     """
     limits = limits or (LOCAL_LIMITS if local else TCP_LIMITS)
     api = _Api(port, limits, None if local else _ProposalLimit(limits, monotonic_ns))
     routes = [
-        *page_routes(port, _anybody if local else may_halt, settings),
+        *page_routes(port, _anybody if local else may_halt, settings, halts_as),
         Route("/livez", api.livez),
         Route("/readyz", api.readyz),
         Route("/v1/status", api.status),
@@ -104,7 +108,7 @@ def create_app(
         Route("/v1/stream", api.live),
         Route("/v1/propose", api.propose, methods=["POST"]),
         Route("/v1/commands", api.submit, methods=["POST"]),
-        Mount("/static", StaticFiles(directory=Path(__file__).parent / "static")),
+        Mount("/static", StaticFiles(directory=STATIC)),
     ]
     if metrics is not None:
         routes.append(Route("/metrics", metrics.show))
@@ -115,7 +119,7 @@ def create_app(
         exception_handlers={GatehouseError: _typed_error, HTTPException: _http_error, Exception: _unexpected_error},
     )
     app.router.redirect_slashes = False
-    return ConsoleApp(Boundary(app, None if local else LOOPBACK_NAMES.union(hosts)), api.stream)
+    return ConsoleApp(Boundary(guard(app), None if local else LOOPBACK_NAMES.union(hosts)), api.stream)
 
 
 def _anybody(_: Scope) -> bool:

@@ -1,9 +1,10 @@
 """The console's HTTP boundary: who may send a request, how large it may be, and what a browser may do with the answer.
 
-``console.app`` wraps its application in it. The console has no login: on TCP it reads, accepts commands that have their own
-signatures, and halts for the user of its process (ADR 71). This module keeps other web pages in the same browser out: one ``Host``
-header with a known name (DNS rebinding), no foreign ``Origin`` or ``Sec-Fetch-Site`` (forged requests), JSON bodies only for the
-API, forms only from the console's own pages, no CORS, and a content security policy without inline code or other hosts.
+``console.app`` wraps its application in it. On loopback the console has no login: it reads, accepts commands that have their own
+signatures, and halts for the user of its process (ADR 71); elsewhere ``access`` asks for a token. This module keeps other web pages
+in the same browser out: one ``Host`` header with a known name (DNS rebinding), no foreign ``Origin`` or ``Sec-Fetch-Site`` (forged
+requests), JSON bodies only for the API, forms only from the console's own pages, no CORS, and a content security policy without
+inline code or other hosts.
 """
 
 from __future__ import annotations

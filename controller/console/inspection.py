@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Protocol
 
+from controller.console.channels import ChannelView
 from controller.console.schema import EntryView, OrderView
 from controller.console.view import View
 
@@ -165,6 +166,10 @@ class Inspection(Protocol):
 
     async def check(self, envelope_text: str) -> CheckedView:
         """Read a signed command. Raises ``Unauthorised`` for what is no command at all."""
+        ...
+
+    async def channels(self) -> Sequence[ChannelView]:
+        """The channels for alerts, as this process finds them."""
         ...
 
     async def in_force(self) -> Sequence[FactsView]:

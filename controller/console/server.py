@@ -10,6 +10,7 @@ import asyncio
 import logging
 import os
 import socket
+import ssl
 import stat
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -41,19 +42,28 @@ class Drainable(Protocol):
 
 @asynccontextmanager
 async def serving(
-    app: ASGIApp, host: str, port: int, limits: ConsoleLimits = TCP_LIMITS, acceptors: Acceptors | None = None
+    app: ASGIApp,
+    host: str,
+    port: int,
+    limits: ConsoleLimits = TCP_LIMITS,
+    acceptors: Acceptors | None = None,
+    *,
+    tls: ssl.SSLContext | None = None,
+    name: str = "console",
 ) -> AsyncIterator[int]:
     """Serve ``app`` on TCP; yields the port, which matters when 0 was asked for.
 
     Args:
         acceptors: those of the process; without, this server is alone in it.
+        tls: of a server that other machines reach.
+        name: of the server, in messages.
 
     Raises:
         ConfigError: the address cannot be bound.
     """
-    listener = listen(host, port, "console")
-    acceptor = (acceptors or Acceptors()).add("console", limits.connection)
-    async with serve(app, listener, acceptor, drain=_drain(app)):
+    listener = listen(host, port, "console" if tls is None else "console.remote")
+    acceptor = (acceptors or Acceptors()).add(name, limits.connection)
+    async with serve(app, listener, acceptor, tls=tls, drain=_drain(app)):
         yield int(listener.getsockname()[1])
 
 

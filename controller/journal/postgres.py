@@ -32,7 +32,7 @@ from controller.journal.port import (
     JournalWriteFailed,
 )
 from controller.journal.postgres_hold import PostgresHold
-from controller.journal.postgres_link import Link, checked_database_url, unusable
+from controller.journal.postgres_link import Link, linked, unusable
 from controller.journal.postgres_schema import create_once, not_synchronous, require_as_created, require_durable, require_exists
 from exchange.model import Millis
 
@@ -79,7 +79,7 @@ def open_postgres(
         JournalError: the database is no journal or another controller's, or the server is a standby, not durable or unreachable.
         ConfigError: ``bad-journal-url``.
     """
-    link = _linked(url, password)
+    link = linked(url, password)
     try:
         require_durable(link, synchronous=synchronous)
         link.begin()
@@ -108,7 +108,7 @@ def read_postgres(url: str, *, password: str | None = None) -> PostgresReader:
         JournalError: there is none, it is not of this version, or the server cannot be used.
         ConfigError: ``bad-journal-url``.
     """
-    link = _linked(url, password)
+    link = linked(url, password)
     try:
         require_exists(link)
         require_as_created(link)
@@ -346,13 +346,6 @@ class PostgresJournal(PostgresReader):
     def _abandon(self, why: str) -> None:
         self._poison = why
         self._writing.rollback()
-
-
-def _linked(url: str, password: str | None) -> Link:
-    try:
-        return Link(checked_database_url(url), password)
-    except psycopg.Error as error:
-        raise unusable(error) from error
 
 
 def _require_owner(link: Link, controller_id: str) -> None:

@@ -164,6 +164,14 @@ def checked_database_url(url: str) -> str:
     return url
 
 
+def linked(url: str, password: str | None) -> Link:
+    """A connection to the database at ``url``. Raises ``ConfigError`` as ``checked_database_url``, and ``JournalError``."""
+    try:
+        return Link(checked_database_url(url), password)
+    except psycopg.Error as error:
+        raise unusable(error) from error
+
+
 def unusable(error: Exception) -> JournalError:
     """The ``JournalError`` for a server that cannot be used."""
     why = str(error).strip()

@@ -19,6 +19,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from controller.settings.alerts import AlertSettings
 from controller.settings.backup import BackupSettings
 from controller.settings.checkpoints import CheckpointSettings
+from controller.settings.console import ConsoleSettings
+from controller.settings.listen import Listen
 from controller.settings.testnet import TestnetSettings, VenueSettings
 from controller.settings.watchdog import WatchdogSettings
 from exchange.ecb import ADDRESS
@@ -33,18 +35,9 @@ FILE_NAME = "gatehouse.toml"
 
 _WRITE_IT = "Write the secret, and nothing else, into {path}, and run `chmod 600 {path}` as the user that runs gatehouse."
 
-Port = Annotated[int, Field(ge=0, le=65535)]
-
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Listen(_Section):
-    """The address a server listens on."""
-
-    host: str = "127.0.0.1"
-    port: Port
 
 
 class GatewaySettings(Listen):
@@ -115,7 +108,7 @@ class Settings(BaseSettings):
     roster: str = "roster.toml"
     release: ReleaseSettings
     gateway: GatewaySettings = GatewaySettings(port=8700)
-    console: Listen = Listen(port=8701)
+    console: ConsoleSettings = ConsoleSettings()
     testnet: TestnetSettings
     live: VenueSettings
     signer: SignerSettings | None = None

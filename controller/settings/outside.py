@@ -13,8 +13,19 @@ def outside_targets(directory: Path, settings: Settings) -> tuple[str, ...]:
     folders = [(directory / one).resolve() for one in (".", settings.data)]
     named: list[tuple[str, Path | None]] = [(f"directory {directory / path}", directory / path) for path in settings.witnesses]
     readable = (one for one in settings.checkpoints if not isinstance(one, WebhookSettings))
-    named += [(f"{one.to} {one.name}", _local_path(directory, one)) for one in readable]
+    named += [(target_name(directory, one), _local_path(directory, one)) for one in readable]
     return tuple(name for name, path in named if path is None or not any(path.resolve().is_relative_to(one) for one in folders))
+
+
+def target_name(directory: Path, target: CheckpointSettings) -> str:
+    """The name under which a target of these settings answers; it must be the ``name`` of the opened target."""
+    match target:
+        case DirectorySettings():
+            return f"directory {directory / target.path}"
+        case GitSettings():
+            return f"git remote {target.name}"
+        case _:
+            return f"{target.to} {target.name}"
 
 
 def _local_path(directory: Path, target: CheckpointSettings) -> Path | None:

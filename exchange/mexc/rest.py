@@ -57,6 +57,8 @@ _REMEDIES: Mapping[int, str] = {
     ErrorCode.IP_NOT_ALLOWED: _OTHER_ADDRESS,
     ErrorCode.NO_PERMISSION: "Give the key the permissions to read the spot account and to trade on it, on MEXC's page, and "
     "no other.",
+    ErrorCode.NO_VALID_PRICE: "This venue has no market now. A testnet on MEXC's live market prints why it gets no data; "
+    "wait until it prints that data comes, and try again.",
     ErrorCode.TOO_MANY_REQUESTS: "Wait 10 s and try again; something else on this address may use up the venue's limit.",
 }
 

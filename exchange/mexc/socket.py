@@ -12,6 +12,7 @@ from typing import Protocol
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosedOK, InvalidHandshake, WebSocketException
 
+from exchange import authorities
 from exchange.errors import VenueError
 from exchange.mexc.reach import Reach
 from exchange.ports import Clock
@@ -201,6 +202,7 @@ async def connect_tcp(url: str, timing: StreamTiming) -> Connection:
     """Open a websocket over TCP, or TLS over it."""
     return await _NoRedirect(
         url,
+        ssl=authorities.trusted() if url.startswith("wss:") else None,
         proxy=None,
         compression=None,
         max_size=MAX_FRAME,
@@ -225,7 +227,7 @@ async def open_stream(
     try:
         connection = await connect(url, timing)
     except (InvalidHandshake, WebSocketException, OSError, TimeoutError) as error:
-        raise SocketLost(f"not opened ({type(error).__name__})") from error
+        raise SocketLost(authorities.refusal(error) or f"not opened ({type(error).__name__})") from error
     try:
         yield StreamSocket(connection, timing, clock)
     finally:

@@ -7,7 +7,7 @@ import os
 import platform
 from pathlib import Path
 
-from ops.bench import client_path, fan_out, governance, halting, imports, performance, replaying, signing, venue_orders
+from ops.bench import client_path, fan_out, governance, halting, imports, order_path, performance, replaying, signing, venue_orders
 from ops.bench.measure import Outcome, run, table, write_json
 
 CONTESTS = {
@@ -21,6 +21,7 @@ CONTESTS = {
         replaying.CONTEST,
         governance.CONTEST,
         governance.VERIFY,
+        order_path.CONTEST,
         halting.CONTEST,
         halting.SAVING,
         fan_out.CONTEST,

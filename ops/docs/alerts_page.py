@@ -52,8 +52,9 @@ status. One channel at least has `step = 0`.
 - **apprise** sends through [Apprise](https://github.com/caronc/apprise): mail, chat and push services, one URL each. It
   follows no redirect. What it logs is read for a reason and dropped.
 - **webhook** posts JSON, signed as in [Standard Webhooks](https://www.standardwebhooks.com): `webhook-signature` is `v1,` and
-  the base64 of the HMAC-SHA256 of `webhook-id.webhook-timestamp.body` under the bytes of the secret. `webhook-id` is the same
-  for every attempt, so a receiver can tell a repetition; the timestamp is when the alert was decided. It follows no redirect,
+  the base64 of the HMAC-SHA256 of `webhook-id.webhook-timestamp.body` under the bytes of the secret;
+  of one that begins with `whsec_`, under what its base64 stands for. `webhook-id` is the same for every attempt, so a receiver
+  can tell a repetition; the timestamp is when the attempt was made. It follows no redirect,
   resolves the name once for an attempt and connects to that address alone. Private, loopback, link-local and reserved
   addresses are refused unless `private` names them; plain http is allowed to those only.
 
@@ -63,9 +64,10 @@ it.
 
 Each channel has a queue of 128 alerts and a thread of its own, apart from the writer: a channel that hangs delays no halt and
 no other channel. An attempt that takes longer than 10 s counts as failed. It is tried again after 1, 5, 30, 120 and then
-every 300 s, for a day. Two failures in a row are the alert `channel`, on the other channels; where none of the channels at
-step 0 delivers, critical alerts go to the later steps at once. A full queue drops the least severe alert, and the next
-message says how many were dropped. An alert may arrive twice: after a restart, what no channel had taken over is sent again.
+every 300 s, for a day; only a new critical alert is tried earlier. Two failures in a row are the alert `channel`, on the
+other channels; where none of the channels at step 0 delivers, critical alerts go to the later steps at once. A full queue
+drops the least severe alert, and the next message says how many were dropped. After a restart each channel gets again what
+it had not taken over, so an alert may arrive twice. A halt that returns is a new one: it is handed over and escalated again.
 
 ## Every alert
 

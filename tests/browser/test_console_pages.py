@@ -16,7 +16,7 @@ from controller.console.inspection import CheckedView
 from controller.console.pages.frame import PLACES
 from controller.console.schema import HaltView
 from exchange.model import OrderStatus
-from policies.stage import Stage
+from policies.stage import Environment, Stage
 from tests.support.console_window import CHROMIUM, Console, Window, a_console, chromium, look
 from tests.support.operator_port import DIGEST, FakePort, a_status, an_entry, an_order
 from tests.support.proofs import long_form, proven
@@ -162,6 +162,41 @@ def test_a_lost_controller_turns_a_page_grey_until_it_returns(browser: Browser, 
     console.start()
     expect(window.page.locator("#link")).to_have_text("● live", timeout=15_000)
     expect(window.page.locator("body")).not_to_have_class("stale")
+    window.page.context.close()
+
+
+@pytest.mark.parametrize("path", ["/", "/streams"])
+def test_a_browser_with_a_wrong_clock_notices_the_silence(browser: Browser, console: Console, path: str) -> None:
+    window = opened(browser, console, path)
+    console.publish(a_status())
+    expect(window.page.locator("#armed")).to_have_text("✔ armed")
+    window.page.evaluate("Date.now = ((real) => () => real() - 3_600_000)(Date.now.bind(Date))")
+    # Half a minute passes for the timers, and the server says nothing in it.
+    window.page.route("**/v1/status", lambda route: route.abort())
+    window.page.evaluate("performance.now = ((real) => () => real() + 30_000)(performance.now.bind(performance))")
+    expect(window.page.locator("#link")).to_contain_text("disconnected since 10:00:", timeout=15_000)
+    expect(window.page.locator("#armed")).to_have_text("? armed")
+    assert window.page.title().startswith("✖ disconnected · ")
+    window.page.context.close()
+
+
+def test_a_page_that_nobody_saw_is_grey_until_the_controller_answers(browser: Browser, console: Console) -> None:
+    window = opened(browser, console, "/orders")
+    page = window.page
+    for hidden, link in (("true", "… asking the controller"), ("false", "● live")):
+        page.evaluate(f"Object.defineProperty(document, 'hidden', {{value: {hidden}, configurable: true}})")
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        expect(page.locator("#link")).to_have_text(link)
+    page.context.close()
+
+
+def test_a_page_shows_that_real_money_begins(browser: Browser, console: Console) -> None:
+    window = opened(browser, console, "/orders")
+    console.publish(a_status(stage=Stage.LIVE_EUR10, position="LIVE_€10", environment=Environment.PRODUCTION))
+    console.publish(an_entry(1841, "stage-changed", "LIVE_€10"))
+    expect(window.page.locator("#notice")).to_contain_text("REAL MONEY")
+    expect(window.page.locator("#notice")).to_have_class("notice real")
+    assert window.page.title().startswith("LIVE_€10 · ")
     window.page.context.close()
 
 

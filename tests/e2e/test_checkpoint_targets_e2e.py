@@ -9,12 +9,14 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from controller.authority.keys import generate_key, save_key
+from controller.cli.backup.making import make_identity
 from controller.journal.checkpoint import checkpoint_public_key
 from controller.journal.cosignature import cosigned_at, parse_cosigner_key
 from tests.support.bucket_server import ACCESS_KEY, BUCKET, REGION, SECRET, BucketServer, running_bucket
@@ -23,6 +25,16 @@ from tests.support.checkpoint_target_cases import bare_repository
 from tests.support.rig import ROOT, Rig, rig
 
 pytestmark = pytest.mark.e2e
+
+SECRETS = (
+    "testnet.secret",
+    "live.secret",
+    "bot.secret",
+    "bucket.secret",
+    "hook.secret",
+    "secrets/control.token",
+    "var/checkpoint.key",
+)
 
 
 @dataclass
@@ -68,6 +80,26 @@ class Scene:
         )
         output, complaint = await process.communicate()
         return process.returncode or 0, (output or complaint).decode()
+
+    async def backup(self, *arguments: object) -> dict[str, Any]:
+        """What a verb of ``gatehouse backup`` printed."""
+        command = (sys.executable, "-m", "controller", "backup", *map(str, arguments), "-o", "json")
+        process = await asyncio.create_subprocess_exec(
+            *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=self.rig.environment, cwd=ROOT
+        )
+        output, complaint = await process.communicate()
+        assert process.returncode == 0, complaint.decode()
+        return dict(json.loads(output))
+
+    async def put_back(self, directory: Path) -> Rig:
+        """The rig of a restored folder with its secrets, on a host of its own; started."""
+        for name in SECRETS:
+            (directory / name).parent.mkdir(mode=0o700, exist_ok=True)
+            shutil.copy2(self.rig.directory / name, directory / name)
+        elsewhere = {**self.rig.environment, "XDG_STATE_HOME": str(directory.with_name(f"{directory.name}-state"))}
+        restored = replace(self.rig, directory=directory, environment=elsewhere, process=None)
+        await restored.start()
+        return restored
 
 
 def _size(note: str) -> int:
@@ -165,6 +197,35 @@ async def test_every_target_gets_a_stage_change_and_refuses_an_older_journal(sce
     code, output = await scene.verify()
     assert (code, json.loads(output)["error"]["code"]) == (1, "journal-broken")
     assert "an older copy was restored" in output
+
+
+async def test_every_target_tells_a_restored_start_what_is_lost(scene: Scene, tmp_path: Path) -> None:
+    """Git, bucket and witness know later entries than the copy: the start halts for each, and no signature counts."""
+    recipient = make_identity(tmp_path / "identity")
+    with (scene.rig.directory / "gatehouse.toml").open("a") as file:
+        file.write(f'[backup]\nrecipients = ["{recipient}"]\n')
+    await scene.rig.start()
+    await scene.rig.armed()
+    made = await scene.backup("create", tmp_path / "copies", "--dir", scene.rig.directory)
+    await scene.rig.stop()
+    known = scene.sizes()
+    assert min(known.values()) > made["entries"], "the end of a process is published"
+
+    new = tmp_path / "new"
+    said = await scene.backup("restore", made["file"], new, "--identity", tmp_path / "identity")
+    unread = {one["target"] for one in said["targets"] if one["problem"]}
+    assert unread == {"bucket locked", "webhook chat"}, "their secrets are not in the copy"
+    restored = await scene.put_back(new)
+    status = await restored.until(lambda status: status["stage"] == "HALTED" and status["reconciled"])
+    assert status["halt_class"] == "integrity"
+    lost = max(known[one] for one in ("git", "bucket", "witness")) - made["entries"]
+    assert f"knows {lost} later entries" in status["halt_reason"]
+    answer = await restored.command("reset", "alice", "bob")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (403, "roster-not-confirmed")
+    await restored.stop()
+    assert {name: known[name] for name in ("git", "bucket", "witness")} == {
+        name: size for name, size in scene.sizes().items() if name != "hook"
+    }, "what contradicts is not overwritten"
 
 
 async def test_unreachable_targets_alert_and_do_not_stop_trading(scene: Scene) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from controller.console.channels import ChannelView
 from controller.console.inspection import (
     NEWEST_MOST,
     ChainView,
@@ -32,6 +33,19 @@ def some_guards() -> list[GuardView]:
     ]
 
 
+def some_channels() -> list[ChannelView]:
+    """One of each kind: it delivers, it fails and is tried again, nothing was sent yet."""
+    at = 1_795_341_600_000
+    return [
+        ChannelView(name="mail", severity="info", step=0, queued=0, dropped=0, delivered_at_ms=at),
+        ChannelView(
+            name="pager", severity="critical", step=1, queued=2, dropped=3, failing="HTTP 500", delivered_at_ms=at,
+            failed_at_ms=at + 60_000, failed_because="HTTP 500", next_at_ms=at + 90_000,
+        ),
+        ChannelView(name="chat", severity="warning", step=0, queued=0, dropped=0),
+    ]  # fmt: skip
+
+
 @dataclass
 class FakeInspector:
     """Answers from the lists of the port, and notes what was asked."""
@@ -42,9 +56,13 @@ class FakeInspector:
     facts: list[FactsView] = field(
         default_factory=lambda: [FactsView(title="policy", facts=(FactView(name="name", value="team"),))]
     )
+    channel_views: list[ChannelView] = field(default_factory=some_channels)
     checked: CheckedView | None = None
     chain_problem: str = ""
     more_orders: int | None = None
+
+    async def channels(self) -> Sequence[ChannelView]:
+        return self.channel_views
 
     async def guards(self) -> Sequence[GuardView]:
         return self.guard_views

@@ -76,6 +76,26 @@ def receiving(status: int = 200, *, location: str = "", hang: Event | None = Non
             hang.set()
 
 
+@contextmanager
+def dripping() -> Iterator[int]:
+    """A server whose answer never ends: a byte of a header every 20 ms."""
+    gone = Event()
+
+    class Handler(StreamRequestHandler):
+        def handle(self) -> None:
+            try:
+                self.wfile.write(b"HTTP/1.1 200 OK\r\n")
+                while not gone.wait(0.02):
+                    self.wfile.write(b"x")
+            except OSError:
+                return
+
+    server = ThreadingTCPServer(("127.0.0.1", 0), Handler)
+    with _served(server):
+        yield server.server_address[1]
+        gone.set()
+
+
 @dataclass
 class Mailbox:
     """A mail server's messages as they were sent."""

@@ -53,7 +53,7 @@ def show(
             )
     shown = explained(found.kind if found is not None else name, found)
     if output is Output.JSON:
-        print_json(shown)
+        print_json({label.replace(" ", "_"): value for label, value in shown.items()})
         return
     stdout().print("\n".join(f"{label}: {value}" for label, value in shown.items()))
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from controller.backup.files import newest
+from controller.backup.files import ANY, Owner, copies_in, key_digits, newest, owner_of
+from controller.backup.journals import IN_A_FILE, Destination
 from controller.backup.opened import Verified, opened, verified
 from controller.backup.restore import Restored, require_free, restore_backup
 from controller.backup.sealed import identities_in
@@ -59,7 +60,7 @@ def verify_backup(
 ) -> VerifiedCopy:
     """Open a copy into a scratch folder, which is removed, and verify it. Raises as ``opened`` and ``verified``."""
     began, here = time.monotonic(), (directory / FILE_NAME).is_file()
-    path = newest(folder_of(directory, named), load_settings(directory).controller_id if here else "")
+    path = newest(folder_of(directory, named), _owner(directory) if here else ANY)
     identities = _identities(directory, identity)
     with _scratch(scratch) as folder:
         manifest = opened(path, identities, folder, _key(key))
@@ -73,14 +74,15 @@ def verify_backup(
     return VerifiedCopy(path, path.stat().st_size, found, time.monotonic() - began, max(0, at - found.manifest.until), kept)
 
 
-def restore_into(named: Path, new: Path, identity: Sequence[Path], key: str | None) -> RestoredCopy:
+def restore_into(named: Path, new: Path, identity: Sequence[Path], key: str | None, to: Destination | None = None) -> RestoredCopy:
     """Put a copy back, then ask its checkpoint targets what they know. Raises as ``restore_backup``."""
     began = time.monotonic()
     require_free(new)
-    path = newest(named)
+    path = _the_copy(named, key)
     identities = _identities(new, identity)
     with _said_when_full(new):
-        restored = restore_backup(path, new, identities, now=now, key=_key(key), watched=partial(progressing, "replaying"))
+        watched = partial(progressing, "replaying")
+        restored = restore_backup(path, new, identities, now=now, key=_key(key), to=to, watched=watched)
     if instance(new, load_settings(new)) is not None:
         hand_to_units(new)
     manifest = restored.found.manifest
@@ -111,6 +113,15 @@ def _identities(directory: Path, files: Sequence[Path]) -> tuple[str, ...]:
     return identities_in(read_secret(directory, settings.backup.identity_file))
 
 
+def destination(journal: str | None, secret: Path | None) -> Destination | None:
+    """What ``--journal`` and ``--journal-secret`` say. Raises ``UsageError`` (``usage``)."""
+    if journal is None or journal == IN_A_FILE:
+        if secret is not None:
+            raise UsageError("--journal-secret needs --journal URL", code="usage", remedy="Name the database by --journal.")
+        return None if journal is None else Destination()
+    return Destination(journal, _text(secret).strip() if secret is not None else None)
+
+
 def _text(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
@@ -128,6 +139,25 @@ def _is_of(directory: Path, found: Verified) -> bool:
     """Whether the copy is of the deployment here: the same controller with the same checkpoint key."""
     public = public_key_of(directory)
     return public is not None and found.manifest.key == public.text
+
+
+def _the_copy(named: Path, key: str | None) -> Path:
+    """The newest copy in a folder, of the deployment with this checkpoint key. Without it the folder has those of one alone."""
+    if key is not None:
+        return newest(named, Owner(key=key_digits(key)))
+    path = newest(named)
+    if named.is_dir() and (others := [one for one in copies_in(named) if owner_of(one) != owner_of(path)]):
+        raise UsageError(
+            f"{named} has copies of several deployments: {path.name} and {others[-1].name}",
+            code="several-deployments",
+            remedy="Name the file, or the deployment by --checkpoint-key.",
+        )
+    return path
+
+
+def _owner(directory: Path) -> Owner:
+    public = public_key_of(directory)
+    return Owner(load_settings(directory).controller_id, key_digits(public.text) if public is not None else "")
 
 
 @contextmanager

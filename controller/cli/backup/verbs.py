@@ -11,13 +11,19 @@ from controller.cli.shared.output import HERE, DirectoryOption, Output, OutputOp
 
 Identity = Annotated[
     list[Path] | None,
-    typer.Option("--identity", "-i", help="A file with an age identity that opens the copy; may be repeated. [default: settings]"),
+    typer.Option("--identity", "-i", help="A file with an age identity that opens the copy; repeatable. \\[default: settings]"),
 ]
 CheckpointKey = Annotated[
     str | None, typer.Option(help="The public checkpoint key of the deployment, as text: the copy must be signed by it.")
 ]
 Keep = Annotated[int, typer.Option(min=0, help="Keep only so many of the newest copies of this deployment; 0 keeps all.")]
 Secrets = Annotated[bool, typer.Option("--with-secrets", help="Copy the secrets too: venue keys, gateway keys, checkpoint key.")]
+
+JournalPlace = Annotated[
+    str | None,
+    typer.Option(metavar="file|URL", help="Where the journal is kept from now on: in NEWDIR, or in a new, empty database."),
+]
+JournalSecret = Annotated[Path | None, typer.Option(metavar="FILE", help="The file with the password of that database.")]
 
 app = typer.Typer(help="Make, verify, put back and schedule encrypted copies of a deployment.")
 
@@ -44,7 +50,7 @@ def key(
 
 @app.command()
 def create(
-    to: Annotated[Path | None, typer.Argument(metavar="DIR", help="Where the copy is put. [default: settings]")] = None,
+    to: Annotated[Path | None, typer.Argument(metavar="DIR", help="Where the copy is put. \\[default: settings]")] = None,
     directory: DirectoryOption = HERE,
     output: OutputOption = Output.TABLE,
     with_secrets: Secrets = False,
@@ -70,7 +76,7 @@ def create(
 @app.command()
 def verify(
     file: Annotated[
-        Path | None, typer.Argument(metavar="FILE", help="A copy, or a folder whose newest copy is meant. [default: settings]")
+        Path | None, typer.Argument(metavar="FILE", help="A copy, or a folder whose newest copy is meant. \\[default: settings]")
     ] = None,
     identity: Identity = None,
     checkpoint_key: CheckpointKey = None,
@@ -99,17 +105,19 @@ def restore(
     new: Annotated[Path, typer.Argument(metavar="NEWDIR", help="The new deployment's directory: new, or empty.")],
     identity: Identity = None,
     checkpoint_key: CheckpointKey = None,
+    journal: JournalPlace = None,
+    journal_secret: JournalSecret = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Put a copy back into a new directory. Its next start is HALTED, and says which entries are lost, if that is known.
 
     Nothing is overwritten. The way on is a signed resume or reset, as after every halt.
     """
-    from controller.cli.backup.opening import restore_into
+    from controller.cli.backup.opening import destination, restore_into
     from controller.cli.backup.view import print_restored, restored_document
     from controller.cli.shared.output import print_json
 
-    found = restore_into(file, new, identity or [], checkpoint_key)
+    found = restore_into(file, new, identity or [], checkpoint_key, destination(journal, journal_secret))
     if output is Output.JSON:
         print_json(restored_document(found))
     else:
@@ -117,8 +125,32 @@ def restore(
 
 
 @app.command()
+def confirm(
+    directory: DirectoryOption = HERE,
+    roster: Annotated[str | None, typer.Option(metavar="DIGEST", help="The digest of the roster that was shown.")] = None,
+    revoked: Annotated[
+        list[str] | None, typer.Option(metavar="KEY_ID", help="A key that was revoked after the copy; may be repeated.")
+    ] = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Show the roster of a restored deployment, and confirm it: a key that was revoked after the copy is valid in it.
+
+    Until then no signed command counts there, unless a checkpoint outside the folder shows that nothing was written after the copy.
+    """
+    from controller.cli.backup.confirming import confirm_roster, document_of, lines_of
+    from controller.cli.shared.output import print_json, stdout
+
+    found = confirm_roster(directory, roster, revoked or [])
+    if output is Output.JSON:
+        print_json(document_of(found))
+    else:
+        for line in lines_of(found):
+            stdout().print(line, soft_wrap=True, markup=False)
+
+
+@app.command()
 def schedule(
-    to: Annotated[Path | None, typer.Argument(metavar="DIR", help="Where the copies are put. [default: settings]")] = None,
+    to: Annotated[Path | None, typer.Argument(metavar="DIR", help="Where the copies are put. \\[default: settings]")] = None,
     directory: DirectoryOption = HERE,
     output: OutputOption = Output.TABLE,
     every: Annotated[str, typer.Option(help="How often: hourly, or daily.")] = "hourly",

@@ -116,6 +116,10 @@ def print_restored(copy: RestoredCopy) -> None:
     steps += [
         "Cancel at the venue what is open and was ordered after the copy; the journal does not know it.",
         f"gatehouse doctor --dir {directory}, then gatehouse run --dir {directory}",
+        (
+            f"gatehouse backup confirm --dir {directory}, unless a checkpoint shows that nothing is lost: it names the keys that "
+            "were revoked after the copy. No signed command counts before."
+        ),
         f"gatehouse status --dir {directory} names the ways out; sign one: gatehouse resume or gatehouse reset.",
     ]
     for number, step in enumerate(steps, 1):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from controller.cli.doctor.result import Absent, Warned
 from controller.cli.setup.deployment import TESTNET_KEY, accounts_file
@@ -12,6 +13,7 @@ from controller.cli.shared.http import JsonClient
 from controller.cli.shared.instance import instance
 from controller.settings.deployment import Settings
 from controller.settings.testnet import TestnetSettings, VenueSettings
+from exchange.authorities import REMEDY
 from exchange.errors import ConfigError, Unreachable
 from exchange.ports import VenueName
 from policies.stage import Environment
@@ -53,6 +55,7 @@ def reach(
         base=venue.rest,
         remedy=_not_there(name, venue, directory, settings),
         remedy_if_silent=_silent(venue),
+        remedy_if_refused=REMEDY.format(host=urlsplit(venue.rest).hostname),
         answer_within_s=10,
     )
     try:
@@ -114,7 +117,8 @@ def _not_there(name: VenueName, venue: VenueSettings, directory: Path, settings:
         )
     port = venue.rest.rpartition(":")[2].strip("/")
     if (unit := instance(directory, settings)) is not None:
-        return f"Start it: `systemctl start gatehouse-testnet@{unit}{'-live' if name is VenueName.LIVE else ''}`."
+        service = f"gatehouse-testnet@{unit}{'-live' if name is VenueName.LIVE else ''}"
+        return f"Start it with `systemctl start {service}`. What it said is in `journalctl -u {service}`."
     accounts = accounts_file(directory, name)
     command = f"gatehouse testnet --port {port} --accounts {accounts if accounts.exists() else 'FILE'}"
     if name is VenueName.TESTNET and (identity := directory / TESTNET_KEY).exists():

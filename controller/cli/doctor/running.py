@@ -12,7 +12,8 @@ from controller.cli.shared.client import OperatorClient, is_up
 from controller.console.schema import StatusView
 from controller.core.decisions.governance import release_digest
 from controller.settings.artifact import artifact_digest
-from controller.settings.deployment import Listen, Settings
+from controller.settings.deployment import Settings
+from controller.settings.listen import Listen
 from controller.settings.policy_file import read_policy
 from exchange.errors import ConfigError, Unreachable
 from policies.document import digest
@@ -36,7 +37,9 @@ class Controller:
             GatehouseError: it is up and does not answer.
         """
         if not is_up(self.directory):
-            return _ports_free({"gateway": self.settings.gateway, "console": self.settings.console})
+            console = self.settings.console
+            remote = {"console.remote": console.remote} if console.remote is not None else {}
+            return _ports_free({"gateway": self.settings.gateway, "console": console, **remote})
         try:
             with OperatorClient(self.directory, answer_within_s=_ANSWER_WITHIN_S) as client:
                 self.status = client.status()

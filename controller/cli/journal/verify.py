@@ -19,6 +19,7 @@ from controller.journal.note import NoteKey
 from controller.journal.publishing import Reading
 from controller.journal.verify import VerifyReport, verify_journal
 from controller.settings.deployment import load_settings
+from controller.settings.outside import target_name
 from exchange.errors import ConfigError, IntegrityError, Refused, UsageError
 from policies.stage import Environment
 
@@ -195,7 +196,7 @@ def _target_checkpoints(directory: Path, key_text: str | None) -> tuple[Reading,
     if key is not None:
         return tuple(asked(directory, key))
     names = [f"directory {directory / path}" for path in settings.witnesses]
-    names += [f"{one.to} {one.name}" for one in settings.checkpoints]
+    names += [target_name(directory, one) for one in settings.checkpoints]
     return tuple(Reading(name, None, NO_KEY) for name in names)
 
 

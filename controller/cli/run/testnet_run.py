@@ -73,7 +73,7 @@ async def _serve_live(
         what = f"the market of {symbol} at {rest}"
         rules = await until_answered(partial(live_rules, symbol, fetch), what, clock, on_waiting)
         source = await until_answered(partial(live_source, fetch), what, clock, on_waiting)
-        market = LiveMarket(LiveFeed(symbol, stream, fetch, clock), source)
+        market = LiveMarket(LiveFeed(symbol, stream, fetch, clock, say=say), source)
         await server.serve(replace(config, symbols=(rules,)), announce, market=market, fills=fills, on_fill=on_fill)
 
 

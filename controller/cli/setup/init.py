@@ -125,8 +125,14 @@ def _next(directory: Path, profile: Profile, *, units: bool) -> _Next:
     doctor, status = f"gatehouse doctor --dir {where}", f"gatehouse status --dir {where}"
     if units:
         name = directory.resolve().name
-        venue = (f"systemctl enable --now gatehouse-testnet@{name}-live",) if profile is Profile.DEMO else ()
-        return _Next("Next, as root:", (*venue, doctor, f"systemctl enable --now gatehouse@{name}", status))
+        start = f"systemctl enable --now gatehouse@{name}"
+        if profile is Profile.DEMO:
+            return _Next("Next, as root:", (f"systemctl enable --now gatehouse-testnet@{name}-live", doctor, start, status))
+        sentence = (
+            "Next, as root. Put the secrets where the table says, and let the units reach MEXC (reach-mexc.conf, in install.md). "
+            "The first command names what is still missing, the second starts the testnet, the signer and the watchdog too:"
+        )
+        return _Next(sentence, (doctor, start, status))
     if profile is not Profile.DEMO:
         sentence = "Next. The first names what is still missing, the second starts the testnet, the signer and the watchdog too:"
         return _Next(sentence, (doctor, f"gatehouse run --dir {where}", status))

@@ -121,6 +121,15 @@ def _artifact(bot: Path | None) -> str:
         raise UsageError(error.message, code="file-unreadable", remedy="Check the path after --bot.") from None
 
 
+_BACKUP = """# LIVE needs a backup that was restored within 7 days: `gatehouse drill restore --key KEY` does that beside
+# the running bot. `gatehouse backup key FILE` makes the identity that opens copies, and prints the recipient. ops/docs/backup.md.
+# [backup]
+# recipients = ["age1..."]
+# directory = "/mnt/copies"
+# identity_file = "secrets/backup-identity"
+"""
+
+
 def _settings(name: str, ports: Ports, testnet: LocalVenue, wanted: Wanted, artifact: str) -> str:
     controller_id = "".join(char if char.isascii() and char.isalnum() else "-" for char in name.lower()).strip("-")
     bot = wanted.bot.stem if wanted.bot is not None else "bot"
@@ -180,6 +189,7 @@ secret_file = "secrets/watchdog.secret"
 [signer]
 buys_per_day = 500
 
+{_BACKUP}
 [[bots]]
 name = "bot"
 key = "{secrets.token_hex(16)}"

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 
+from exchange import authorities
 from exchange.errors import Unreachable
 from exchange.testnet.market.feeds.live import ERROR_STATUS
 
@@ -44,7 +45,7 @@ async def fetching(base: str) -> AsyncIterator[Callable[[str], Awaitable[bytes]]
                         raise _unreachable(base, f"{path} is answered with {response.status_code}: {said}", ERROR_STATUS)
                     return bytes(body)
             except (httpx.HTTPError, httpx.InvalidURL) as error:
-                raise _unreachable(base, str(error) or type(error).__name__) from None
+                raise _unreachable(base, authorities.refusal(error) or str(error) or type(error).__name__) from None
 
         yield get
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from exchange import authorities
 from exchange.errors import DeadlineExceeded, Unreachable
 
 _TIMEOUT = httpx.Timeout(15, connect=3)
@@ -42,11 +43,16 @@ class JsonClient:
         headers: Mapping[str, str] | None = None,
         answer_within_s: float | None = None,
         remedy_if_silent: str = "",
+        remedy_if_refused: str = "",
     ):
-        """``remedy`` is for a server that is not there, ``remedy_if_silent`` for one that took the request and did not answer."""
+        """``remedy`` is for a server that is not there, ``remedy_if_silent`` for one that took the request and did not answer.
+
+        ``remedy_if_refused`` is for one whose certificate is refused.
+        """
         self._name = name
         self._remedy = remedy
         self._remedy_if_silent = remedy_if_silent or remedy
+        self._remedy_if_refused = remedy_if_refused or remedy
         timeout = _TIMEOUT if answer_within_s is None else httpx.Timeout(answer_within_s)
         self._within_s = timeout.read or 0
         transport = _over(socket) if socket is not None else httpx.HTTPTransport()
@@ -79,6 +85,10 @@ class JsonClient:
                 remedy=self._remedy_if_silent,
             ) from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
+            if refused := authorities.refusal(error):
+                raise Unreachable(
+                    f"{self._name} cannot be reached: {refused}", code="certificate-refused", remedy=self._remedy_if_refused
+                ) from None
             why = str(error) or type(error).__name__
             raise Unreachable(f"{self._name} cannot be reached: {why}", code="unreachable", remedy=self._remedy) from None
         except ValueError:

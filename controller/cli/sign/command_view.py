@@ -44,6 +44,8 @@ def print_proposal(proposal: ProposalView, path: Path, output: Output) -> None:
     needed = proposal.persons_needed
     hands = ", one of them with a touched security key" if _asks_for_a_touch(proposal) else ""
     console.print(f"{path}: {needed} of the roster must sign it{hands}, then `gatehouse submit {path}`.")
+    if proposal.gate is not None and proposal.gate.verdict != "PASS":
+        console.print(Text("The gate does not pass now. `gatehouse submit` judges it anew and refuses until it passes.", "yellow"))
 
 
 def _asks_for_a_touch(proposal: ProposalView) -> bool:

@@ -33,8 +33,8 @@ def flatten(
 ) -> None:
     """Sell what gatehouse bought, at any stage, also while HALTED. What the account held before stays.
 
-    Every order is cancelled first. Then it sells in small orders at market prices, as the policy's section [flatten] says, and ends
-    by saying what is left and why. One signature is enough. `gatehouse halt` ends it.
+    Every order is cancelled first. Then it sells in small orders at market prices, as the policy's section \\[flatten] says, and
+    ends by saying what is left and why. One signature is enough. `gatehouse halt` ends it.
 
     The exit code is 1 if something that could be sold is left. Ctrl-C ends only the display.
     """

@@ -50,6 +50,7 @@ class AlertPage:
             s=status,
             waiting=sorted(waiting, key=lambda one: (one.alert.severity != "critical", -one.alert.last_at_ms)),
             entries=entries,
+            channels=await rows_of(self._port.inspector.channels()),
             kinds=[(kind, ALERTS[kind]) for kind in AlertKind if kind in ALERTS],
         )
 

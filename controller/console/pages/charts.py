@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -13,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from controller.console import wording
+from controller.console.pages.drawing import DRAWER
 from controller.console.pages.frame import show
 from controller.console.pages.query import address, number
 from controller.console.port import OperatorPort
@@ -73,7 +73,7 @@ class ChartPage:
         before = await self._port.series(Millis(0), Millis(begin)) if begin else None
         highest = max((value for value in (before.equity if before is not None else ()) if value is not None), default=None)
         falls = list(_falls(series, highest))
-        shown = await asyncio.to_thread(lambda: {name: _both(subject) for name, subject in _subjects(series, falls).items()})
+        shown = await DRAWER.draw(lambda: {name: _both(subject) for name, subject in _subjects(series, falls).items()})
         return await show(
             self._port,
             "charts.html",

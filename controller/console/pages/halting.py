@@ -17,8 +17,16 @@ from exchange.errors import GatehouseError, Unauthorised
 FORM_LIMIT = 4 * 1024
 BY = "console page"
 
+HaltsAs = Callable[[Scope], str]
+"""Who halts, in the journal."""
+
 MayHalt = Callable[[Scope], bool]
 """Whether who has the other end of a connection may halt without a signature."""
+
+
+def by_a_page(_: Scope) -> str:
+    """A browser of the user of this process."""
+    return BY
 
 
 def by_own_user(scope: Scope) -> bool:
@@ -30,8 +38,9 @@ def by_own_user(scope: Scope) -> bool:
 class Halting:
     """Takes the form that every page has."""
 
-    def __init__(self, port: OperatorPort, may_halt: MayHalt) -> None:
+    def __init__(self, port: OperatorPort, may_halt: MayHalt, halts_as: HaltsAs = by_a_page) -> None:
         self._port = port
+        self._halts_as = halts_as
         self._may_halt = may_halt
 
     async def halt(self, request: Request) -> Response:
@@ -44,7 +53,7 @@ class Halting:
                 remedy="Run `gatehouse halt` as that user on the controller's machine, or hand in a signed halt on Approvals.",
             )
         reason = _reason(form.get("reason", ""))
-        receipt = await self._port.halt(reason, by=BY)
+        receipt = await self._port.halt(reason, by=self._halts_as(request.scope))
         try:
             return await show(self._port, "halted.html", "", receipt=receipt)
         except GatehouseError:

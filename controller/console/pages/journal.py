@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from controller.console.inspection import FOUND_MOST
 from controller.console.pages.frame import show
-from controller.console.pages.query import address, number, words
+from controller.console.pages.query import MAX_NUMBER, address, number, words
 from controller.console.port import OperatorPort
 from exchange.errors import UsageError
 
@@ -43,7 +43,7 @@ class JournalPages:
     async def one(self, request: Request) -> Response:
         """One entry with its body, and whether its hash is right."""
         seq = request.path_params["seq"]
-        rows = await self._port.journal(seq - 1, 1) if seq >= 1 else ()
+        rows = await self._port.journal(seq - 1, 1) if 1 <= seq <= MAX_NUMBER else ()
         if not rows or rows[0].seq != seq:
             raise UsageError(f"there is no entry {seq}", code="no-such-entry", remedy="The journal page lists the entries.")
         chain = await self._port.inspector.chain(seq - 1, 1)

@@ -10,8 +10,9 @@ from controller.console.boundary import http_status
 from controller.console.pages.alerts import AlertPage
 from controller.console.pages.approvals import ApprovalPage
 from controller.console.pages.charts import ChartPage
+from controller.console.pages.drawing import DRAWER
 from controller.console.pages.frame import Handler, show
-from controller.console.pages.halting import Halting, MayHalt
+from controller.console.pages.halting import Halting, HaltsAs, MayHalt, by_a_page
 from controller.console.pages.journal import JournalPages
 from controller.console.pages.orders import OrderPages
 from controller.console.pages.overview import Page
@@ -22,7 +23,7 @@ from exchange.errors import GatehouseError
 _NOT_FOUND = frozenset({"no-such-order", "no-such-entry"})
 
 
-def page_routes(port: OperatorPort, may_halt: MayHalt, settings: SettingsInForce) -> list[Route]:
+def page_routes(port: OperatorPort, may_halt: MayHalt, settings: SettingsInForce, halts_as: HaltsAs = by_a_page) -> list[Route]:
     """The routes of the pages and of the forms on them."""
     orders, journal = OrderPages(port), JournalPages(port)
 
@@ -45,12 +46,19 @@ def page_routes(port: OperatorPort, may_halt: MayHalt, settings: SettingsInForce
         page("/orders/{client_id}", orders.one, here="/orders"),
         page("/journal", journal.many),
         page("/journal/{seq:int}", journal.one, here="/journal"),
-        page("/halt", Halting(port, may_halt).halt, methods=("POST",)),
+        page("/halt", Halting(port, may_halt, halts_as).halt, methods=("POST",)),
     ]
 
 
 def _with_errors(port: OperatorPort, handler: Handler, here: str) -> Handler:
     async def answer(request: Request) -> Response:
+        if request.method not in {"GET", "HEAD"}:
+            # A halt and a command are never refused because too many pages are looked at.
+            return await answered(request)
+        with DRAWER.admitted():
+            return await answered(request)
+
+    async def answered(request: Request) -> Response:
         try:
             return await handler(request)
         except GatehouseError as error:

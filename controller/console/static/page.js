@@ -1,6 +1,6 @@
 // Keeps every page but the overview current: its head by the event stream, its live parts by asking the server for the page again.
 
-import { connected, heard, read, showAge, silentMs } from "./fresh.js";
+import { asking, connected, heard, read, showAge, silentMs } from "./fresh.js";
 import { refreshFragments } from "./fragments.js";
 import { clock } from "./wording.js";
 
@@ -27,6 +27,7 @@ function onStatus(s) {
   put("position", s.position);
   put("now", clock(s.now_ms));
   document.body.dataset.stage = s.stage;
+  document.title = [s.position, ...document.title.split(" · ").slice(1)].join(" · ");
   const word = s.stage === "HALTED" ? "reconciled" : "armed";
   const armed = document.getElementById("armed");
   armed.textContent = s.reconciled ? `✔ ${word}` : `✖ not ${word}`;
@@ -77,6 +78,7 @@ connect();
 setInterval(noticeSilence, SILENCE_MS / 2);
 // A browser opens at most six connections to one address, so a page that nobody sees holds none.
 document.addEventListener("visibilitychange", () => {
+  asking();
   if (document.hidden) source?.close();
   else connect();
 });

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from controller.core import events as e
-from controller.core.alert_catalogue import ALERTS
+from controller.core.alert_catalogue import ALERTS, SEVERITY_ORDER, severity_of
 from controller.core.causes import Cause
 from controller.core.effects import AlertKind
 from controller.core.lifecycle import Position
@@ -12,7 +12,8 @@ from policies.stage import Stage
 from policies.values import replace
 
 MOST_ALERTS = 64
-"""How many open alerts the state keeps; when there are more, the oldest is dropped and counted. The journal has them all."""
+"""How many open alerts the state keeps. Of more, the oldest of the least severe is dropped and counted: a flood of warnings takes
+no critical one away that waits for a person. The journal has them all."""
 
 MOST_ACKNOWLEDGED = 64
 """How many acknowledged alerts the state keeps, the newest ones; and how many of those whose condition goes on."""
@@ -22,12 +23,22 @@ def raise_alert(state: State, kind: AlertKind, title: str, detail: str) -> State
     """Add an alert named after the entry being folded, or count one more occurrence if it is already open."""
     same = next((one for one in state.alerts if (one.kind, one.title) == (kind, title)), None)
     if same is not None:
-        again = replace(same, detail=detail, times=same.times + 1, last_at=state.at, cleared_at=None)
+        again = replace(_anew(same), detail=detail, times=same.times + 1, last_at=state.at, cleared_at=None)
         return replace(state, alerts=tuple(again if one is same else one for one in state.alerts))
     standing = tuple(one for one in state.standing if (one.kind, one.title) != (kind, title))
     alerts = (*state.alerts, OpenAlert(f"A-{state.seq}", kind, title, detail, state.at, 1, state.at))
     lost = max(0, len(alerts) - MOST_ALERTS)
-    return replace(state, alerts=alerts[lost:], alerts_lost=state.alerts_lost + lost, standing=standing)
+    for _ in range(lost):
+        least = min(alerts, key=lambda one: SEVERITY_ORDER.index(severity_of(one.kind)))
+        alerts = tuple(one for one in alerts if one is not least)
+    return replace(state, alerts=alerts, alerts_lost=state.alerts_lost + lost, standing=standing)
+
+
+def _anew(alert: OpenAlert) -> OpenAlert:
+    """An open alert whose cause returns. Nobody was handed that yet; a condition that was over waits for its deadlines again."""
+    if alert.cleared_at is not None:
+        return replace(alert, reached=(), escalated=0)
+    return alert if ALERTS[alert.kind].ends else replace(alert, reached=())
 
 
 def alert_raised(state: State, event: e.AlertRaised) -> State:

@@ -13,6 +13,7 @@ from typing import Any
 from controller.authority.envelope import parse_envelope
 from controller.authority.verify import read_command, verify
 from controller.authority.wordcode import word_code
+from controller.console.channels import ChannelView
 from controller.console.inspection import (
     FOUND_MOST,
     NEWEST_MOST,
@@ -86,6 +87,11 @@ class Inspector:
         self._seen = seen
         self._kept: dict[Topic, _Kept] = {}
         self._now = now
+        self.channels_now: Callable[[], Sequence[ChannelView]] = tuple
+
+    async def channels(self) -> Sequence[ChannelView]:
+        """The channels for alerts, as this process finds them."""
+        return self.channels_now()
 
     async def guards(self) -> Sequence[GuardView]:
         """Every guard and how far it is from its limit, measured now."""

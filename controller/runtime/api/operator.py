@@ -119,6 +119,7 @@ class Operator(Reads):
         self.signer_budget: Callable[[], SignerBudgetView | None] = lambda: None
         self.backup: Callable[[], BackupView | None] = lambda: None
         self.before_proposal: Callable[[Verb], Awaitable[None]] = _nothing
+        self.require_trusted: Callable[[VerifiedCommand], object] = lambda _: None
 
     def alive(self) -> Probe:
         """Alive while the writer decides ticks; one comes four times a second."""
@@ -270,7 +271,8 @@ class Operator(Reads):
         try:
             if state.roster is None:
                 raise Refused("no roster is in force", code="not-deployed", remedy="Start the controller once.")
-            return verify(envelope_text, state.roster, self._now())
+            verified = verify(envelope_text, state.roster, self._now())
+            await asyncio.to_thread(self.require_trusted, verified)
         except GatehouseError as error:
             if not self._refusals.may_journal():
                 raise
@@ -284,6 +286,7 @@ class Operator(Reads):
                 )
             )
             raise
+        return verified
 
     async def _read(self, read: Callable[[], T]) -> T:
         """Read from the journal; a journal across a network is read in a thread, beside the event loop."""

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from controller.core.effects import Alert, AlertKind
-from controller.core.events import StageChanged
+from controller.core.events import RosterAdopted, StageChanged
 from controller.journal.chain import Entry
 from controller.journal.checkpoint import Anchor, sign_checkpoint, take_checkpoint
 from controller.journal.history import History, Leaves
@@ -48,7 +48,7 @@ class TargetStatus:
 
 
 class CheckpointPublisher:
-    """Publishes a signed checkpoint to every target on each stage change and every five minutes.
+    """Publishes a signed checkpoint to every target on each change of stage or roster, and every five minutes.
 
     ``notify`` gets its alerts, ``ended`` what is over.
     """
@@ -119,8 +119,8 @@ class CheckpointPublisher:
         """Add a durable batch to the tree, and publish when that is due."""
         for entry, _ in batch.entries:
             self._tree.append(entry.hash)
-        stage_changed = any(isinstance(event, StageChanged) for _, event in batch.entries)
-        if stage_changed or self._clock.now() - self._published_at >= EVERY_MS:
+        decided = any(isinstance(event, StageChanged | RosterAdopted) for _, event in batch.entries)
+        if decided or self._clock.now() - self._published_at >= EVERY_MS:
             self._published_at = self._clock.now()
             for due in self._due.values():
                 due.set()

@@ -30,9 +30,13 @@ _PROCESSES, _FILES, _NICE = 64, 256, 10
 _COMPLAINT_MOST, _PROBLEM_MOST = 10_000, 150
 _PIECE, _BATCH = 65_536, 256
 
+_WITH_THIS_PROCESS = ("setpriv", "--pdeathsig", "KILL")
+"""A controller that is killed takes its replay with it: one that hangs would otherwise stay for ever."""
+
 _NAMESPACES = ("--user", "--map-root-user", "--net", "--mount", "--pid", "--ipc", "--uts", "--fork", "--kill-child", "--")
 _ROOT = r"""
 set -eu
+echo 1000 > /proc/self/oom_score_adj
 root=$1; bot=$2; reads=$3; seconds=$4; shift 4
 mount -t tmpfs -o size=64m,mode=755,nosuid,nodev none "$root"
 show() {
@@ -91,6 +95,7 @@ async def decide_again(
         script = script.replace(name, str(value))
     process = await asyncio.create_subprocess_exec(
         *(
+            *_WITH_THIS_PROCESS,
             "unshare",
             *_NAMESPACES,
             "/bin/sh",

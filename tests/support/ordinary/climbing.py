@@ -90,6 +90,8 @@ async def why(scene: Scene) -> str:
 async def drill(scene: Scene, kind: DrillKind, *, within: float = 150) -> bool:
     """Practise one drill. Whether it is green; a controller that the drill ends is started again."""
     began = (await scene.until(lambda now: now["armed"] and not now["unknown_orders"], within=within))["now_ms"]
+    if kind is DrillKind.RESTORE:
+        await scene.copied()
     await scene.order_of("drill", subject=subject_of(kind))
     if kind is DrillKind.CRASH:
         await scene.exit_code()

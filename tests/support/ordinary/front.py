@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -22,9 +22,14 @@ FILE = """<?xml version="1.0" encoding="UTF-8"?>
 
 
 class Front:
-    """Forwards every connection to the testnet's port."""
+    """Forwards every connection to the testnet's port. ``certificate`` is the file of the world's folder that the next one shows.
 
-    def __init__(self, directory: Path, to_port: int) -> None:
+    ``listener`` makes, for each connection, what gets to see the bytes of its client.
+    """
+
+    def __init__(self, directory: Path, to_port: int, listener: Callable[[], Callable[[bytes], None]] = lambda: _unheard) -> None:
+        self.certificate = "server.pem"
+        self._listener = listener
         self._directory = directory
         self._to_port = to_port
         self._server: asyncio.Server | None = None
@@ -33,8 +38,9 @@ class Front:
 
     async def open(self) -> None:
         """Accept connections."""
+        context = world.server_context(self._directory, self.certificate)
         self._server = await asyncio.start_server(
-            self._connected, world.MEXC, PORT, ssl=world.server_context(self._directory), ssl_handshake_timeout=20, backlog=256
+            self._connected, world.MEXC, PORT, ssl=context, ssl_handshake_timeout=20, backlog=256
         )
 
     def close(self) -> None:
@@ -78,7 +84,7 @@ class Front:
         ends = (writer, far_writer)
         self._open.update(ends)
         try:
-            await asyncio.gather(_pump(reader, far_writer), _pump(far_reader, writer))
+            await asyncio.gather(_pump(reader, far_writer, self._listener()), _pump(far_reader, writer, _unheard))
         finally:
             self._open.difference_update(ends)
             for end in ends:
@@ -112,9 +118,14 @@ class Bank:
         writer.close()
 
 
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+def _unheard(_: bytes) -> None:
+    """Nobody looks at these bytes."""
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, hear: Callable[[bytes], None]) -> None:
     with suppress(OSError):
         while data := await reader.read(65_536):
+            hear(data)
             writer.write(data)
             await writer.drain()
     with suppress(OSError):

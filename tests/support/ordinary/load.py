@@ -1,4 +1,4 @@
-"""The machine of the private world: processes that keep it busy, and how much memory each part of gatehouse has."""
+"""The machine of the private world: processes that keep it busy, and what each part of gatehouse takes of it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Resident:
-    """A process of gatehouse: its part, and its resident memory."""
+    """A process of gatehouse: its part, its resident memory, and how many descriptors and threads it has."""
 
     part: str
     pid: int
     megabytes: float
+    descriptors: int
+    threads: int
 
 
 @contextmanager
@@ -52,8 +54,9 @@ def residents() -> Iterator[Resident]:
         try:
             words = (directory / "cmdline").read_bytes().split(b"\0")
             pages = int((directory / "statm").read_text().split()[1])
+            descriptors, threads = (sum(1 for _ in (directory / name).iterdir()) for name in ("fd", "task"))
         except OSError:
             continue
         if b"controller" in words:
             verb = words[words.index(b"controller") + 1].decode()
-            yield Resident({"run": "controller"}.get(verb, verb), int(directory.name), pages * 4096 / 1e6)
+            yield Resident({"run": "controller"}.get(verb, verb), int(directory.name), pages * 4096 / 1e6, descriptors, threads)

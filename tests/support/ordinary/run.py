@@ -1,6 +1,7 @@
 """Plays an ordinary week on a production deployment in a private world; `make ordinary` runs it.
 
-With ``ORDINARY_SECONDS`` it is a long run in real time instead: no events, a busy bot and a loaded machine.
+With ``ORDINARY_SECONDS``, or as `make soak MINUTES=30`, it is a long run in real time instead: a busy bot, a loaded machine, a few
+faults in the middle third, and curves of what each process takes.
 """
 
 from __future__ import annotations
@@ -56,10 +57,13 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--skip", help="not the events whose name has this in it")
     parser.add_argument("--at", default="", help="only events at positions whose name has this in it")
     parser.add_argument("--seconds", type=float, default=float(os.environ.get("ORDINARY_SECONDS") or 0), help="a long run instead")
+    parser.add_argument("--minutes", type=float, default=0, help="the same in minutes")
     parser.add_argument("--burners", type=int, default=os.cpu_count() or 2, help="busy processes beside a long run")
     parser.add_argument("--short", action="store_true", help="a few events, at TESTNET_VALIDATING only")
     parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
-    return parser.parse_args()
+    options = parser.parse_args()
+    options.seconds = options.minutes * 60 or options.seconds
+    return options
 
 
 async def _play(options: argparse.Namespace) -> int:
@@ -105,7 +109,7 @@ async def _soak(here: Scene, options: argparse.Namespace) -> bool:
     from tests.support.ordinary.soak import Soak
 
     print(f"{here.mode}: {options.seconds:.0f} s in real time", flush=True)
-    return await Soak(here, options.seconds, options.burners).run()
+    return await Soak(here, options.seconds, options.burners, world.ROOT / "var" / "soak" / f"{here.mode}.html").run()
 
 
 if __name__ == "__main__":

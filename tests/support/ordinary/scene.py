@@ -23,6 +23,7 @@ from controller.authority.envelope import Envelope
 from controller.authority.keys import generate_key, load_key
 from controller.authority.roster import roster_key
 from controller.authority.signing import attach_ssh_signature, sign_with_file_key
+from controller.cli.backup.making import make_identity
 from controller.cli.setup.production import Wanted, write_production
 from controller.settings.deployment import FILE_NAME
 from exchange.testnet.access.auth import DEFAULT_PERMISSIONS, ApiKey, Permission
@@ -135,6 +136,12 @@ class Scene(Rig):
             )
         level(self.bot_process.pid)
 
+    async def copied(self) -> None:
+        """A new copy of this deployment, for a drill that restores it."""
+        command = (sys.executable, "-m", "controller", "backup", "create", "--dir", str(self.directory), "--keep", "2")
+        process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, env=self.environment)
+        assert await process.wait() == 0
+
     def pace(self, seconds: float) -> None:
         """Seconds between two orders of the bot that fill."""
         new = self.directory / "pace.new"
@@ -216,7 +223,9 @@ def write_deployment(place: Path, mode: Mode, live: AccountConfig, watchdog: Api
     settings = settings.replace("buys_per_day = 500\n", f"buys_per_day = {BUYS_PER_DAY}\n")
     assert f"lease_s = {LEASE_S}\n" in settings
     settings = settings.replace(f"lease_s = {LEASE_S}\n", f"lease_s = {lease_s}\n")
-    (place / FILE_NAME).write_text(f'witnesses = ["{outside}"]\n{settings}')
+    recipient = make_identity(place / "secrets" / "backup-identity")
+    backup = f'[backup]\nrecipients = ["{recipient}"]\ndirectory = "../{mode}-copies"\nidentity_file = "secrets/backup-identity"\n'
+    (place / FILE_NAME).write_text(f'witnesses = ["{outside}"]\n{settings}\n{backup}')
     keys: dict[str, Any] = {"alice": load_key(place / "keys" / "alice.key")}
     if mode is Mode.TEAM:
         keys["bob"] = generate_key()

@@ -14,6 +14,7 @@ import ssl
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import certifi
@@ -64,27 +65,42 @@ def why_not() -> str:
     return "" if tried.returncode == 0 else f"no private namespaces here: {tried.stderr.strip()}"
 
 
-def enter(directory: Path, arguments: Sequence[str]) -> list[str]:
-    """Write the world's files into ``directory``. Returns the command that runs Python with ``arguments`` in it."""
+@dataclass(frozen=True, slots=True)
+class Product:
+    """The gatehouse of a world: the Python that has it, the folder of its packages, and the authorities that it trusts."""
+
+    python: str
+    packages: Path
+    authorities: Path
+
+
+CHECKOUT = Product(sys.executable, ROOT, Path(certifi.where()))
+
+
+def enter(directory: Path, arguments: Sequence[str], product: Product = CHECKOUT, before: Sequence[str] = ()) -> list[str]:
+    """Write the world's files into ``directory``. Returns the command that runs this Python with ``arguments`` in it.
+
+    ``product`` is what gets the shorter times and the CA; ``before`` are lines of shell that run in the world first.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "hosts").write_text(RESOLVED)
     (directory / "resolv.conf").write_text("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
-    _certificates(directory)
+    Authority("the rehearsal's CA").write(directory)
     covers = {directory / "hosts": Path("/etc/hosts"), directory / "resolv.conf": Path("/etc/resolv.conf")}
-    covers[directory / "ca.pem"] = Path(certifi.where())
+    covers[directory / "ca.pem"] = product.authorities
     for name, changes in SHORTER.items():
-        copy = directory / name.replace("/", "-")
-        copy.write_text(shortened((ROOT / name).read_text(), changes))
-        covers[copy] = ROOT / name
-        # What Python compiles of the copies stays in this world.
-        compiled, compiled_here = (ROOT / name).with_name("__pycache__"), copy.with_suffix(".compiled")
+        copy, covered = directory / name.replace("/", "-"), product.packages / name
+        copy.write_text(shortened(covered.read_text(), changes))
+        covers[copy] = covered
+        # What Python compiles of the copies stays in this world; what it compiled of their neighbours is still good.
+        compiled, compiled_here = covered.with_name("__pycache__"), copy.with_suffix(".compiled")
         compiled.mkdir(exist_ok=True)
-        compiled_here.mkdir()
+        shutil.copytree(compiled, compiled_here, ignore=shutil.ignore_patterns(f"{covered.stem}.*"))
         covers[compiled_here] = compiled
-    lines = ["set -e", "ip link set lo up", *(f"mount --bind '{copy}' '{covered}'" for copy, covered in covers.items())]
+    bound = [f"mount --bind '{copy}' '{covered}'" for copy, covered in covers.items()]
     script = directory / "enter.sh"
     # The shell stays: as the first process of the namespace it has to collect those whose parents are gone.
-    script.write_text("\n".join([*lines, "set +e", '"$@"', "exit $?"]) + "\n")
+    script.write_text("\n".join(["set -e", "ip link set lo up", *before, *bound, "set +e", '"$@"', "exit $?"]) + "\n")
     return [*UNSHARE, "sh", str(script), sys.executable, *arguments]
 
 
@@ -106,36 +122,44 @@ def environment(directory: Path) -> dict[str, str]:
     }
 
 
-def server_context(directory: Path) -> ssl.SSLContext:
-    """The TLS of MEXC's stand-in."""
+def server_context(directory: Path, certificate: str = "server.pem") -> ssl.SSLContext:
+    """The TLS of MEXC's stand-in, with a certificate of the world's folder."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(directory / "server.pem")
+    context.load_cert_chain(directory / certificate)
     return context
 
 
-def _certificates(directory: Path) -> None:
-    """A CA, and a certificate of it for every name."""
-    authority, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    issuer = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "the rehearsal's CA")])
-    now = dt.datetime.now(dt.UTC)
+class Authority:
+    """A CA. ``issue`` makes certificates for names."""
 
-    def builder(subject: x509.Name, public: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
-        made = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(public)
+    def __init__(self, name: str) -> None:
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+        self._identity = x509.SubjectKeyIdentifier.from_public_key(self._key.public_key())
+
+    def write(self, directory: Path) -> None:
+        """Its certificate into ``ca.pem``, the venue's and the ECB's into ``server.pem``, one of neither into ``elsewhere.pem``."""
+        usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
+        root = self._builder(self._name, self._key.public_key())
+        root = root.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        root = root.add_extension(usage, critical=True).add_extension(self._identity, critical=False)
+        (directory / "ca.pem").write_bytes(root.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+        self.issue(directory / "server.pem", (*NAMES, BANK))
+        self.issue(directory / "elsewhere.pem", ("elsewhere.example",))
+
+    def issue(self, path: Path, names: Sequence[str]) -> None:
+        """A private key and its certificate for these names, in one file."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, names[0])])
+        alternatives = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
+        leaf = self._builder(subject, key.public_key()).add_extension(alternatives, critical=False)
+        leaf = leaf.add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(self._identity), critical=False)
+        private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        path.touch(0o600)
+        path.write_bytes(private + leaf.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+
+    def _builder(self, subject: x509.Name, public: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+        now = dt.datetime.now(dt.UTC)
+        made = x509.CertificateBuilder().subject_name(subject).issuer_name(self._name).public_key(public)
         made = made.serial_number(x509.random_serial_number())
         return made.not_valid_before(now - dt.timedelta(days=1)).not_valid_after(now + dt.timedelta(days=8))
-
-    usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
-    identity = x509.SubjectKeyIdentifier.from_public_key(authority.public_key())
-    root = builder(issuer, authority.public_key()).add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-    root = root.add_extension(usage, critical=True).add_extension(identity, critical=False)
-    (directory / "ca.pem").write_bytes(root.sign(authority, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, NAMES[0])])
-    leaf = builder(subject, key.public_key()).add_extension(
-        x509.SubjectAlternativeName([x509.DNSName(name) for name in (*NAMES, BANK)]), critical=False
-    )
-    leaf = leaf.add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identity), critical=False)
-    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    certificate = leaf.sign(authority, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-    path = directory / "server.pem"
-    path.touch(0o600)
-    path.write_bytes(private + certificate)

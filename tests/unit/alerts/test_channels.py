@@ -20,7 +20,7 @@ from controller.alerts.webhook import Webhook
 from controller.core.effects import AlertKind
 from exchange.errors import ConfigError
 from exchange.model import Millis
-from tests.support.receivers import Receiver, mailing, receiving
+from tests.support.receivers import Receiver, dripping, mailing, receiving
 from tests.support.rig import free_port
 
 SECRET = "a-secret-of-the-receiver"
@@ -131,7 +131,37 @@ def test_a_repeated_webhook_has_the_same_id(receiver: Receiver) -> None:
     assert first.headers["webhook-id"] == second.headers["webhook-id"]
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "10.0.0.7", "169.254.169.254", "::1", "fe80::1", "::ffff:10.0.0.7", "0.0.0.0"])
+def test_each_attempt_of_a_webhook_is_dated_when_it_is_made(receiver: Receiver) -> None:
+    webhook(receiver.port, now_s=lambda: 1_800_086_400.9).send(NOTICE)
+    assert receiver.posts[0].headers["webhook-timestamp"] == "1800086400"
+    assert json.loads(receiver.posts[0].body)["at_ms"] == NOTICE.at
+
+
+def test_a_secret_of_the_standards_form_signs_with_its_bytes(receiver: Receiver) -> None:
+    key = bytes(range(24))
+    secret = "whsec_" + base64.b64encode(key).decode()
+    Webhook("pager", f"http://127.0.0.1:{receiver.port}/", secret, private=HERE).send(NOTICE)
+    (post,) = receiver.posts
+    signed = f"{post.headers['webhook-id']}.{post.headers['webhook-timestamp']}.".encode() + post.body
+    wanted = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+    assert post.headers["webhook-signature"] == f"v1,{wanted}"
+
+
+def test_a_secret_that_was_cut_off_is_refused_at_the_start() -> None:
+    with pytest.raises(ConfigError, match="not base64"):
+        Webhook("pager", "https://receiver.test/", "whsec_AAA")
+
+
+def test_a_receiver_that_sends_a_byte_now_and_then_is_left() -> None:
+    with dripping() as port:
+        assert why(webhook(port, timeout_s=0.2)) == "no whole answer in 0.2 s"
+
+
+INSIDE = ["127.0.0.1", "10.0.0.7", "169.254.169.254", "0.0.0.0"]
+INSIDE_6 = ["::1", "fe80::1", "fec0::1", "::ffff:10.0.0.7", "::7f00:1", "64:ff9b::a9fe:a9fe", "64:ff9b:1::1", "2002:7f00:1::1"]
+
+
+@pytest.mark.parametrize("address", INSIDE + INSIDE_6)
 def test_a_webhook_leads_to_no_private_address_unnamed(address: str, receiver: Receiver) -> None:
     channel = Webhook("pager", "https://receiver.test/", SECRET, resolve_name=lambda *_: [address])
     assert "private" in why(channel)

@@ -28,9 +28,10 @@ QUICK = Pace(within_s=0.2, again_s=(0.01,), look_s=0.01)
 class SetClock:
     def __init__(self) -> None:
         self.at = 20_000 * DAY + 12 * 3_600_000
+        self.jumped = 0
 
     def now(self) -> Millis:
-        return Millis(self.at)
+        return Millis(self.at + self.jumped)
 
     def monotonic_ns(self) -> int:
         return self.at * 1_000_000
@@ -45,10 +46,12 @@ class Kept:
         self.hang = hang
         self.got: list[Notice] = []
         self.attempts = 0
+        self.last: Notice | None = None
         self._lock = Lock()
 
     def send(self, notice: Notice) -> None:
         with self._lock:
+            self.last = notice
             self.attempts += 1
         if self.hang is not None:
             self.hang.wait(30)
@@ -75,7 +78,8 @@ def make(clock: SetClock) -> Iterator[Make]:
 
         def made(*channels: Kept | Route, start: bool = True, **options: object) -> Delivery:
             routes = [one if isinstance(one, Route) else Route(one) for one in channels]
-            delivery = Delivery(routes, Source("anna", "rehearsal"), clock, pace=QUICK, **options)  # type: ignore[arg-type]
+            options.setdefault("pace", QUICK)
+            delivery = Delivery(routes, Source("anna", "rehearsal"), clock, **options)  # type: ignore[arg-type]
             if start:
                 delivery.start()
             stack.callback(delivery.end, 0.5)
@@ -233,6 +237,64 @@ def test_an_alert_that_no_channel_took_in_a_day_is_dropped(make: Make, clock: Se
     until(lambda: mail.attempts >= 1)
     clock.at += DAY + 1
     until(lambda: delivery.views()[0].dropped == 1)
+
+
+def test_a_wall_clock_that_jumps_a_day_drops_nothing(make: Make, clock: SetClock) -> None:
+    mail = Kept("mail", fails=True)
+    delivery = make(mail)
+    delivery.offer(HALT)
+    until(lambda: mail.attempts >= 1)
+    clock.jumped += 2 * DAY
+    before = mail.attempts
+    until(lambda: mail.attempts >= before + 2)
+    assert (delivery.views()[0].queued, delivery.views()[0].dropped) == (1, 0)
+
+
+def test_a_halt_gets_through_a_queue_that_is_full_of_critical_alerts(make: Make) -> None:
+    mail = Kept("mail")
+    delivery = make(mail, start=False, most=3)
+    for number in range(5):
+        delivery.offer(Alert(AlertKind.UNKNOWN_OVERDUE, f"number {number}", ""))
+    delivery.offer(HALT)
+    delivery.start()
+    until(lambda: len(mail.got) == 3)
+    assert [one.title for one in mail.got] == [HALT.title, "number 0", "number 1"]
+
+
+def test_a_flood_of_alerts_is_no_flood_of_attempts(make: Make) -> None:
+    broken = Kept("broken", fails=True)
+    delivery = make(broken, pace=Pace(within_s=1, again_s=(0.01, 0.02, 60), look_s=0.01))
+    delivery.offer(WARNING)
+    until(lambda: broken.attempts == 3)
+    for number in range(1000):
+        delivery.offer(Alert(AlertKind.CRASH, f"number {number}", ""))
+    delivery.offer(HALT)
+    until(lambda: broken.attempts == 4)
+    assert broken.last is not None
+    assert broken.last.kind is AlertKind.HALTED
+
+
+def test_a_lane_says_when_it_delivered_failed_and_tries_next(make: Make, clock: SetClock) -> None:
+    mail = Kept("mail")
+    delivery = make(mail, pace=Pace(within_s=1, again_s=(60,), look_s=0.01))
+    assert (delivery.views()[0].delivered_at, delivery.views()[0].next_at) == (None, None)
+    delivery.offer(WARNING)
+    until(lambda: delivery.views()[0].delivered_at == clock.now())
+    mail.fails = True
+    delivery.offer(HALT)
+    until(lambda: delivery.views()[0].next_at)
+    (seen,) = delivery.views()
+    assert (seen.failed_at, seen.failed_because, seen.next_at) == (clock.now(), "HTTP 500", clock.now() + 60_000)
+
+
+def test_a_start_offers_each_channel_what_it_did_not_take_over(make: Make, clock: SetClock) -> None:
+    chat, mail, boss, later = Kept("chat"), Kept("mail"), Kept("boss"), Kept("later")
+    delivery = make(chat, Route(mail, Severity.CRITICAL), Route(boss, step=1), Route(later, step=2))
+    delivery.offer_again(Alert(HALT.kind, HALT.title, HALT.detail, 1), Millis(5), ["chat"])
+    delivery.offer_again(WARNING, Millis(6), ["chat"])
+    until(lambda: mail.got and boss.got)
+    assert [(one.kind, one.step, one.at) for one in mail.got + boss.got] == [(HALT.kind, 0, 5), (HALT.kind, 1, 5)]
+    assert chat.got + later.got == []
 
 
 def test_the_end_delivers_what_is_queued(make: Make) -> None:

@@ -110,18 +110,22 @@ async def test_what_was_handed_over_before_the_journal_was_open_is_journalled(tm
     assert assembly.inputs == [AlertDelivered(AlertKind.CRASH, "killed", one) for one in ("chat", "pager")]
 
 
-async def test_a_start_offers_what_no_channel_took_over_before(tmp_path: Path) -> None:
-    offered: list[Alert] = []
+async def test_a_start_offers_what_a_channel_did_not_take_over_before(tmp_path: Path) -> None:
+    offered: list[tuple[str, int, int, tuple[str, ...]]] = []
     line = AlertLine(Deployed(tmp_path, settings("never")), SetClock(), Redactor(), NO_REPORTS)  # type: ignore[arg-type]
-    line.delivery.offer = offered.append  # type: ignore[method-assign]
+
+    def keep(alert: Alert, at: Millis, reached: tuple[str, ...]) -> None:
+        offered.append((alert.title, alert.step, at, reached))
+
+    line.delivery.offer_again = keep  # type: ignore[assignment]
 
     def alert(title: str, at: int, *reached: str) -> OpenAlert:
-        return OpenAlert("A-1", AlertKind.DISK, title, "", Millis(at), 1, Millis(at), reached=reached)
+        return OpenAlert("A-1", AlertKind.DISK, title, "", Millis(at), 1, Millis(at), reached=reached, escalated=2)
 
-    old, known, new = alert("old", 1), alert("handed over", 2, "chat"), alert("of this start", 20)
+    state = State(alerts=(alert("old", 1, "chat"), alert("of this start", 20)), started_at=Millis(10))
     async with AsyncExitStack() as stack:
-        line.connect(Assembled(State(alerts=(old, known, new), started_at=Millis(10))), stack)  # type: ignore[arg-type]
-    assert [one.title for one in offered] == ["old"]
+        line.connect(Assembled(state), stack)  # type: ignore[arg-type]
+    assert offered == [("old", 2, 1, ("chat",))]
 
 
 def test_the_parts_of_an_address_that_look_like_tokens_are_hidden() -> None:

@@ -23,6 +23,7 @@ from controller.journal.verify import VerifyReport, verify_journal
 from controller.runtime.followers.high_water import MarkOwner
 from controller.runtime.followers.latchfile import LatchFile
 from controller.runtime.loop.writer import CommittedBatch
+from controller.runtime.recovery.old_roster import OldRoster, read_old_roster, write_old_roster
 from controller.runtime.recovery.restored import FILE_NAME, RestoredMark, read_restored, write_restored
 from exchange.errors import ConfigError
 from exchange.model import Millis
@@ -137,6 +138,22 @@ def test_a_mark_of_this_host_says_what_is_lost(data: Path, copy: SqliteJournal, 
     assert halt is not None
     assert (halt.request.cause, halt.stays) == (Cause.RESTORED_OLDER, False)
     assert "knows 2 later entries" in halt.request.reason
+
+
+@pytest.mark.parametrize(("witnessed", "waits"), [(0, True), (3, False)])
+def test_a_checkpoint_outside_the_folder_proves_the_roster(data: Path, copy: SqliteJournal, witnessed: int, waits: bool) -> None:
+    marked(data, copy)
+    write_old_roster(data, OldRoster(confirmed=False))
+    halt = halt_of_restored(places(data), LatchFile(data / "latch"), copy, (), witnessed)
+    assert halt is not None
+    assert (read_old_roster(data) is not None) == waits == ("gatehouse backup confirm" in halt.request.reason)
+
+
+def test_lost_entries_leave_the_roster_in_doubt(data: Path, copy: SqliteJournal, original: SqliteJournal) -> None:
+    marked(data, copy)
+    write_old_roster(data, OldRoster(confirmed=False))
+    halt_of_restored(places(data), LatchFile(data / "latch"), copy, (checkpoint_of(original, 5),), witnessed=5)
+    assert read_old_roster(data) == OldRoster(confirmed=False)
 
 
 def test_a_mark_that_cannot_be_read_halts(data: Path, copy: SqliteJournal) -> None:

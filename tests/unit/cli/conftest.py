@@ -20,6 +20,7 @@ from controller.console.app import create_app
 from controller.console.server import serving_socket
 from tests.support.cli_kit import Run, Served
 from tests.support.operator_port import FakePort
+from tests.support.printed_json import check_printed
 from tests.support.rig import free_port
 
 # Built once: the runner would build the command line for each call, which takes longer than most calls.
@@ -28,12 +29,15 @@ _built = cache(typer.main.get_command)
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run the command line in this process, as with piped output."""
+    """Run the command line in this process, as with piped output. JSON that it prints has to fit the verb's published schema."""
     monkeypatch.setattr(typer.testing, "_get_command", _built)
 
     def invoke(*arguments: str | Path, answer: str | None = None) -> Result:
         environment = {"COLUMNS": "200", "NO_COLOR": "1", "GATEHOUSE_DIR": None}
-        return CliRunner(env=environment).invoke(app, [str(argument) for argument in arguments], input=answer)
+        typed = [str(argument) for argument in arguments]
+        result = CliRunner(env=environment).invoke(app, typed, input=answer)
+        check_printed(typed, result)
+        return result
 
     return invoke
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import httpx
+import pytest
 
 from controller.console.alerts import AcknowledgedView, AlertView
 from controller.console.app import create_app
 from controller.console.bot_keys import BotKeyView
+from controller.console.channels import ChannelView
 from controller.console.drills import DrillView
 from controller.console.flatten import WayOutView
 from controller.console.schema import OversightView
@@ -106,3 +108,36 @@ async def test_the_page_of_a_halt_names_every_way_out_and_what_it_refuses() -> N
     assert "is refused since " in text
     assert "a flatten is running. Wait.</li>" in text
     assert "Ways out: reset, flatten; see above." in text
+
+
+async def alerts_page(port: FakePort) -> str:
+    transport = httpx.ASGITransport(create_app(port, local=False))
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        return " ".join((await client.get("/alerts")).text.split())
+
+
+async def test_the_page_says_how_each_channel_is() -> None:
+    text = await alerts_page(FakePort())
+    assert "✔ delivers</span> <span><b>mail</b> from info on" in text
+    assert "✖ does not deliver</span> <span><b>pager</b> from critical on, after 1 deadlines" in text
+    assert "2026-11-22 10:01:00 UTC: HTTP 500" in text
+    assert "2 wait, tried next at 2026-11-22 10:01:30 UTC · 3 dropped" in text
+    assert "? nothing sent yet</span> <span><b>chat</b>" in text
+
+
+async def test_a_process_without_channels_says_that_nobody_is_told() -> None:
+    port = FakePort()
+    port.inspector.channel_views = []
+    assert "nobody is told outside this machine" in await alerts_page(port)
+
+
+@pytest.mark.parametrize(
+    ("delivered", "failed", "failing", "works"),
+    [(None, None, "", None), (5, None, "", True), (5, 4, "", True), (5, 6, "", False), (None, 4, "", False), (9, 4, "x", False)],
+)
+def test_a_channel_works_only_if_its_last_attempt_did(
+    delivered: int | None, failed: int | None, failing: str, works: bool | None
+) -> None:
+    view = ChannelView(name="a", severity="info", step=0, queued=0, dropped=0)
+    seen = view.model_copy(update={"delivered_at_ms": delivered, "failed_at_ms": failed, "failing": failing})
+    assert seen.works is works

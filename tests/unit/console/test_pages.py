@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from collections import Counter
 from typing import Any
 
 import httpx
@@ -11,6 +13,7 @@ import pytest
 from controller.console.alerts import AlertView
 from controller.console.app import create_app
 from controller.console.inspection import CheckedView, FactsView, FactView, GuardView
+from controller.console.pages.drawing import MOST_AT_ONCE
 from controller.console.pages.frame import PLACES
 from controller.console.port import GateRefused
 from controller.console.schema import OversightView, PendingView
@@ -249,3 +252,22 @@ async def test_the_settings_that_are_handed_over_are_shown() -> None:
     text = (await get("/settings", settings=lambda: (group,))).text
     assert "127.0.0.1 port 8701" in text
     assert "team" in text
+
+
+async def test_a_flood_of_pages_is_refused_and_a_halt_is_not() -> None:
+    port = FakePort()
+    transport = httpx.ASGITransport(create_app(port, local=False, may_halt=lambda _: True))
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8701") as client:
+        pages = [client.get("/streams") for _ in range(MOST_AT_ONCE + 8)]
+        halt = client.post("/halt", data={"reason": "in the flood"}, headers={"origin": "http://127.0.0.1:8701"})
+        *answers, halted = await asyncio.gather(*pages, halt)
+    assert Counter(one.status_code for one in answers) == {200: MOST_AT_ONCE, 503: 8}
+    refused = next(one for one in answers if one.status_code == 503)
+    assert (refused.json()["error"]["code"], refused.headers["retry-after"]) == ("too-many-pages", "2")
+    assert halted.status_code == 200
+    assert port.halted == ["in the flood"]
+    assert (await get("/streams")).status_code == 200
+
+
+async def test_an_entry_beyond_every_number_does_not_exist() -> None:
+    assert (await get(f"/journal/{10**40}")).status_code == 404

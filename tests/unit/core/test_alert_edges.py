@@ -13,6 +13,7 @@ from controller.core.decide import decide
 from controller.core.decisions.alert_watch import COVERAGE_GAP_MS, STREAM_DOWN_MS
 from controller.core.decisions.alerts import check_acknowledged
 from controller.core.effects import Alert, AlertKind
+from controller.core.fold.alerts import raise_alert
 from controller.core.lifecycle import Position
 from controller.core.state import OpenAlert
 from exchange.errors import Refused
@@ -244,6 +245,41 @@ def test_each_channel_that_took_an_alert_over_is_noted_once(desk: Desk) -> None:
         desk.give(i.AlertDelivered(*DISK, channel))
     assert the(desk, AlertKind.DISK).reached == ("mail", "pager")
     assert len(desk.events(e.AlertHandedOver)) == 2
+
+
+def test_a_halt_that_returns_was_handed_to_nobody_yet(desk: Desk) -> None:
+    for channel in ("mail", "mail"):
+        desk.give(i.HaltAsked("test", "stop"))
+        assert the(desk, AlertKind.HALTED).reached == ()
+        desk.give(i.AlertDelivered(AlertKind.HALTED, the(desk, AlertKind.HALTED).title, channel))
+        assert the(desk, AlertKind.HALTED).reached == ("mail",)
+        desk.move(Verb.RESET, Stage.MOCK)
+
+
+def test_a_condition_that_goes_on_was_handed_over_already(desk: Desk) -> None:
+    desk.give(RAISED)
+    desk.give(i.AlertDelivered(*DISK, "mail"))
+    desk.state = raise_alert(desk.state, *DISK, "2 %")
+    assert the(desk, AlertKind.DISK).reached == ("mail",)
+
+
+def test_what_has_no_end_was_handed_to_nobody_when_it_happens_again(desk: Desk) -> None:
+    step_down = (AlertKind.STEP_DOWN, "RAMPING step 1 → LIVE_€10")
+    desk.state = raise_alert(desk.state, *step_down, "the first")
+    desk.give(i.AlertDelivered(*step_down, "mail"))
+    desk.state = raise_alert(desk.state, *step_down, "the second")
+    assert the(desk, AlertKind.STEP_DOWN).reached == ()
+
+
+def test_a_halt_that_returns_escalates_again(desk: Desk) -> None:
+    desk.give(i.HaltAsked("test", "stop"))
+    for after in ESCALATE_AFTER_MS:
+        desk.pass_time(after)
+        desk.tick()
+    desk.move(Verb.RESET, Stage.MOCK)
+    desk.give(i.HaltAsked("test", "stop again"))
+    desk.tick()
+    assert [one.step for one in announced(desk)] == [1]
 
 
 def test_what_was_handed_over_and_is_not_open_leaves_no_entry(desk: Desk) -> None:

@@ -75,6 +75,14 @@ def test_with_too_many_alerts_the_oldest_are_only_counted(desk: Desk) -> None:
     assert titles(desk)[-1] == f"number {MOST_ALERTS + 2}"
 
 
+def test_a_flood_of_warnings_leaves_the_critical_alert(desk: Desk) -> None:
+    desk.give(LOCKOUT)
+    for number in range(MOST_ALERTS + 3):
+        desk.give(i.AlertNoticed(AlertKind.BOT_KEY, f"number {number}", ""))
+    assert titles(desk)[0] == LOCKOUT.title
+    assert (len(desk.state.alerts), desk.state.alerts_lost) == (MOST_ALERTS, 4)
+
+
 def test_an_acknowledged_alert_is_closed_with_its_persons(desk: Desk) -> None:
     desk.give(LOCKOUT)
     (alert,) = desk.state.alerts

@@ -13,7 +13,10 @@ from policies.stage import Environment, Mode
 from tests.support.ordinary import soak, world
 from tests.support.ordinary.climbing import too_long
 from tests.support.ordinary.judging import Expected, Outcome, Seen, between, problem, read
+from tests.support.ordinary.load import Resident
 from tests.support.ordinary.scene import policy_text
+from tests.support.ordinary.soak_page import page
+from tests.support.ordinary.trend import trend
 
 GAP = Expected(Outcome.GAP, 10_000)
 HALT = Expected(Outcome.HALT, sees="quote-stale", way_out="resume")
@@ -98,6 +101,28 @@ def test_a_run_begins_anew_when_an_old_gap_would_need_minutes(covered_ms: str, r
 def test_growth_compares_the_last_quarter_with_the_second() -> None:
     assert soak.growth([50, 50, 100, 100, 105, 105, 110, 110]) == pytest.approx(0.1)
     assert soak.growth([0, 0]) == 0
+
+
+def test_a_slope_counts_only_beyond_its_uncertainty() -> None:
+    rising = trend([(float(at), 100 + at / 10 + (at % 2)) for at in range(100)])
+    noisy = trend([(float(at), 100 + 20 * (at % 7)) for at in range(100)])
+
+    assert rising.rises_by(5)
+    assert not rising.rises_by(12)
+    assert not noisy.rises_by(2)
+    assert not trend([(0.0, 1.0), (1.0, 9.0)]).rises_by(0)
+
+
+def test_the_page_of_a_long_run_has_a_curve_for_each_value() -> None:
+    samples = [
+        soak.Sample(at * 30.0, {"controller": Resident("controller", 7, 90.0 + at, 40, 5)}, 2.0 + at, 3.0) for at in range(4)
+    ]
+
+    drawn = page(samples, [(45.0, "streams cut")], ["controller: it RISES"])
+
+    assert drawn.count("<svg") == 5
+    assert "streams cut" in drawn
+    assert "it RISES" in drawn
 
 
 def test_the_covering_copies_change_times_only() -> None:

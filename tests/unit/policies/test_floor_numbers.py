@@ -138,6 +138,7 @@ REQUIRED = {
         "drill_disk_age_ms <= 604800000",
         "drill_watchdog_age_ms <= 604800000",
         "drill_hang_age_ms <= 604800000",
+        "drill_restore_age_ms <= 604800000",
         "order_tests >= 30",
         "order_test_parity_ratio >= 0.999",
         "order_test_parity_lower >= 0.9",

@@ -5,11 +5,16 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter
 
-from controller.settings.checkpoints import CheckpointSettings
+from controller.authority.keys import generate_key
+from controller.bootstrap.checkpoint_targets import TargetContext, open_targets
+from controller.journal.cosignature import cosigner_key
+from controller.settings.checkpoints import BucketSettings, CheckpointSettings, DirectorySettings, GitSettings, WitnessSettings
 from controller.settings.deployment import Settings
 from controller.settings.outside import outside_targets
 from controller.settings.state_directory import state_directory
+from exchange.model import Millis
 
+COSIGNER = cosigner_key("witness.example", generate_key())
 ONE: TypeAdapter[CheckpointSettings] = TypeAdapter(CheckpointSettings)
 BUCKET = {"endpoint": "https://s3.example", "bucket": "desk-checkpoints", "access_key": "A", "secret_file": "s"}
 
@@ -22,16 +27,16 @@ def settings(data: str, *checkpoints: dict[str, object], witnesses: tuple[str, .
 @pytest.mark.parametrize(
     ("target", "named"),
     [
-        ({"to": "directory", "path": "/mnt/nas"}, ("directory one",)),
-        ({"to": "directory", "path": "../elsewhere"}, ("directory one",)),
+        ({"to": "directory", "path": "/mnt/nas"}, ("directory /mnt/nas",)),
+        ({"to": "directory", "path": "../elsewhere"}, ("directory {desk}/../elsewhere",)),
         ({"to": "directory", "path": "inside"}, ()),
         ({"to": "directory", "path": "../desk/inside"}, ()),
         ({"to": "directory", "path": "."}, ()),
         ({"to": "directory", "path": "link"}, ()),
         ({"to": "directory", "path": "../state/kept"}, ()),
-        ({"to": "git", "remote": "ssh://git@example.com/desk.git"}, ("git one",)),
-        ({"to": "git", "remote": "git@example.com:desk.git"}, ("git one",)),
-        ({"to": "git", "remote": "../backup.git"}, ("git one",)),
+        ({"to": "git", "remote": "ssh://git@example.com/desk.git"}, ("git remote one",)),
+        ({"to": "git", "remote": "git@example.com:desk.git"}, ("git remote one",)),
+        ({"to": "git", "remote": "../backup.git"}, ("git remote one",)),
         ({"to": "git", "remote": "backup.git"}, ()),
         ({"to": "webhook", "url": "https://example.com/hook"}, ()),
         ({"to": "witness", "url": "https://example.com", "key": "k"}, ("witness one",)),
@@ -44,7 +49,22 @@ def test_a_target_is_outside_when_the_folder_does_not_hold_it(
     folder = tmp_path / "desk"
     folder.mkdir()
     (folder / "link").symlink_to(folder / "var")
-    assert outside_targets(folder, settings("../state", target)) == named
+    found = outside_targets(folder, settings("../state", target))
+    assert found == tuple(name.format(desk=folder) for name in named)
+
+
+def test_a_target_answers_under_the_name_by_which_it_is_outside(tmp_path: Path) -> None:
+    """Otherwise a checkpoint of that target would never count as one outside the folder."""
+    listed = (
+        DirectorySettings(to="directory", name="disk", path="/mnt/nas"),
+        GitSettings(to="git", name="repo", remote="git@example.com:desk.git"),
+        BucketSettings.model_validate({"to": "bucket", "name": "locked", **BUCKET}),
+        WitnessSettings(to="witness", name="near", url="https://example.com", key=COSIGNER.text),
+    )
+    context = TargetContext(tmp_path, tmp_path, "desk", COSIGNER, lambda _: "secret", lambda: Millis(0), loopback=True)
+    opened = open_targets((), listed, context)
+    made = Settings.model_construct(data="var", witnesses=(), checkpoints=listed)
+    assert outside_targets(tmp_path, made) == tuple(target.name for target in opened)
 
 
 def test_a_git_remote_that_is_a_path_is_a_folder_too(tmp_path: Path) -> None:

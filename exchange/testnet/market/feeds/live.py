@@ -16,6 +16,7 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
+from exchange import authorities
 from exchange.errors import GatehouseError, Unreachable, UsageError, VenueError
 from exchange.model import DataSource, Millis, SymbolRules
 from exchange.ports import Clock
@@ -93,10 +94,22 @@ async def live_source(fetch: Fetch) -> DataSource:
 
 
 class LiveFeed:
-    """One symbol's market, delivered record by record while ``run`` runs. ``failure`` says why there is no connection now."""
+    """One symbol's market, delivered record by record while ``run`` runs. ``failure`` says why there is no connection now.
 
-    def __init__(self, symbol: str, url: str, fetch: Fetch, clock: Clock, timing: LiveTiming | None = None) -> None:
+    ``say`` gets a line for a person when the connection is lost, when the reason changes, and when data comes again.
+    """
+
+    def __init__(
+        self,
+        symbol: str,
+        url: str,
+        fetch: Fetch,
+        clock: Clock,
+        timing: LiveTiming | None = None,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self.connections = 0
+        self._say = say
         self.failure: str | None = "not connected yet"
         self._heard = False
         self._symbol = symbol
@@ -136,17 +149,30 @@ class LiveFeed:
             try:
                 await self._connected()
             except _FAILURES as error:
-                self.failure = f"{type(error).__name__}: {error}"
+                self._failed(authorities.refusal(error) or f"{type(error).__name__}: {error}")
             if self._heard:
                 pause = self._timing.retry_first
             self._assembler.lost(self._clock.now())
             await asyncio.sleep(pause / 1_000)
             pause = min(2 * pause, self._timing.retry_most)
 
+    def _failed(self, why: str) -> None:
+        if why != self.failure:
+            self._say(
+                f"no market data of {self._symbol} from {self._url}: {why}; it is tried again, and no price is valid until then"
+            )
+        self.failure = why
+
     async def _connected(self) -> None:
         timing = self._timing
         async with connect(
-            self._url, proxy=None, open_timeout=timing.open_within / 1_000, close_timeout=1, max_size=_MAX_FRAME, ping_interval=None
+            self._url,
+            ssl=authorities.trusted() if self._url.startswith("wss:") else None,
+            proxy=None,
+            open_timeout=timing.open_within / 1_000,
+            close_timeout=1,
+            max_size=_MAX_FRAME,
+            ping_interval=None,
         ) as socket:
             self.connections += 1
             for frame in subscribe_frames((depth_channel(self._symbol, Speed.MS10), deals_channel(self._symbol, Speed.MS10))):
@@ -163,6 +189,8 @@ class LiveFeed:
                 continue
             push, now = decode_push(frame), self._clock.now()
             if isinstance(push.body, DepthUpdate):
+                if self.failure is not None:
+                    self._say(f"market data of {self._symbol} comes from {self._url}")
                 self.failure, self._heard = None, True
                 self._assembler.on_depth(push.body, push.at, now)
             elif isinstance(push.body, TradeBatch):

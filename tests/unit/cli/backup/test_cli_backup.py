@@ -17,6 +17,7 @@ from controller.backup import create
 from controller.backup.files import copies_in
 from controller.journal.last_backup import age_of_verified_backup_ms, last_backup
 from controller.runtime.followers.latchfile import LatchFile
+from controller.runtime.recovery.old_roster import OldRoster, read_old_roster
 from controller.runtime.recovery.restored import read_restored
 from exchange.model import Millis
 from policies.stage import Stage
@@ -169,18 +170,25 @@ def test_a_file_that_changes_gives_no_copy(run: Run, copied: Path, tmp_path: Pat
     assert list((tmp_path / "copies").iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["x" * 101, "é" * 60, "\udcff"])
+def test_a_name_that_no_copy_can_hold_is_named(run: Run, copied: Path, tmp_path: Path, name: str) -> None:
+    (copied / "reports" / name).write_text("evidence")
+    assert refused(run, "backup", "create", tmp_path / "copies", "-d", copied)[:2] == (2, "backup-name")
+    assert list((tmp_path / "copies").iterdir()) == []
+
+
 def test_nobody_who_can_open_it_means_no_copy(run: Run, copied: Path, tmp_path: Path) -> None:
     settings = copied / "gatehouse.toml"
     settings.write_text(re.sub(r"recipients = .*", "", settings.read_text()))
     assert refused(run, "backup", "create", tmp_path / "copies", "-d", copied)[1] == "backup-no-recipient"
 
 
-def test_a_journal_in_a_database_is_refused(run: Run, copied: Path, tmp_path: Path) -> None:
+def test_a_database_that_does_not_answer_gives_no_copy(run: Run, copied: Path, tmp_path: Path) -> None:
     settings = copied / "gatehouse.toml"
     alone = settings.read_text().replace("enabled = true", "enabled = false")
-    settings.write_text('journal = "postgresql://db/gatehouse"\n' + alone)
-    code, kind, _ = refused(run, "backup", "create", tmp_path / "copies", "-d", copied)
-    assert (code, kind) == (3, "backup-needs-file")
+    settings.write_text(f'journal = "postgresql://gatehouse@/journal?host={tmp_path}"\n{alone}')
+    assert refused(run, "backup", "create", tmp_path / "copies", "-d", copied)[:2] == (1, "journal-unusable")
+    assert list((tmp_path / "copies").glob("*")) == []
 
 
 def test_a_restored_folder_is_marked_and_latched(run: Run, copied: Path, identity: Path, desk: Desk, tmp_path: Path) -> None:
@@ -200,6 +208,48 @@ def test_a_restored_folder_is_marked_and_latched(run: Run, copied: Path, identit
 def test_nothing_is_restored_over_anything(run: Run, copied: Path, identity: Path, tmp_path: Path) -> None:
     copy = made(run, copied, tmp_path / "copies")
     assert refused(run, "backup", "restore", copy, copied, "-i", identity)[:2] == (2, "not-empty")
+
+
+def test_two_restores_into_one_folder_do_not_mix(run: Run, copied: Path, identity: Path, tmp_path: Path) -> None:
+    copy = made(run, copied, tmp_path / "copies")
+    with (tmp_path / ".new.restoring.lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert refused(run, "backup", "restore", copy, tmp_path / "new", "-i", identity)[:2] == (3, "restore-running")
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_link_is_no_new_folder(run: Run, copied: Path, identity: Path, tmp_path: Path) -> None:
+    copy = made(run, copied, tmp_path / "copies")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "empty")
+    assert refused(run, "backup", "restore", copy, tmp_path / "link", "-i", identity)[:2] == (2, "no-directory")
+
+
+def test_a_folder_of_several_deployments_needs_a_name(run: Run, copied: Path, identity: Path, tmp_path: Path) -> None:
+    mine, key = made(run, copied, tmp_path / "copies"), run("journal", "key", "-d", copied).stdout.strip()
+    (copied / "var" / "checkpoint.key").unlink()
+    assert run("journal", "key", "-d", copied).exit_code == 0
+    made(run, copied, tmp_path / "copies")
+    copies, new = tmp_path / "copies", tmp_path / "new"
+    assert refused(run, "backup", "restore", copies, new, "-i", identity)[:2] == (2, "several-deployments")
+    found = printed(run("backup", "restore", copies, new, "-i", identity, "--checkpoint-key", key, "-o", "json"))
+    assert found["file"] == str(mine)
+
+
+def test_a_restored_roster_is_shown_and_confirmed(run: Run, copied: Path, identity: Path, tmp_path: Path) -> None:
+    new = tmp_path / "new"
+    assert run("backup", "restore", made(run, copied, tmp_path / "copies"), new, "-i", identity).exit_code == 0
+    shown = printed(run("backup", "confirm", "-d", new, "-o", "json"))
+    assert not shown["confirmed"]
+    assert read_old_roster(new / "var") == OldRoster(confirmed=False)
+    lost = shown["keys"][0]["id"]
+    assert refused(run, "backup", "confirm", "-d", new, "--roster", "sha256:0", "--revoked", lost)[1] == "other-roster"
+    assert run("backup", "confirm", "-d", new, "--roster", shown["roster"], "--revoked", lost).exit_code == 0
+    assert read_old_roster(new / "var") == OldRoster(confirmed=True, revoked=(lost,))
+
+
+def test_a_running_deployment_has_nothing_to_confirm(run: Run, copied: Path) -> None:
+    assert refused(run, "backup", "confirm", "-d", copied)[:2] == (3, "nothing-to-confirm")
 
 
 def test_nothing_is_restored_over_a_running_controller(run: Run, copied: Path, identity: Path, tmp_path: Path) -> None:

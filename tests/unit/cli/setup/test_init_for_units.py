@@ -81,6 +81,12 @@ def test_a_name_that_no_unit_can_have_is_refused(run: Run, tmp_path: Path) -> No
     assert (result.exit_code, (tmp_path / "My Desk").exists()) == (2, False)
 
 
+def test_production_is_looked_at_before_it_is_started(run: Run, tmp_path: Path) -> None:
+    said = run("init", tmp_path / "desk", "--profile", "solo", "--systemd").output
+    assert said.index("gatehouse doctor") < said.index("systemctl enable --now gatehouse@desk") < said.index("gatehouse status")
+    assert "reach-mexc.conf" in said
+
+
 def text_of_units() -> str:
     return "".join(path.read_text(encoding="utf-8") for path in UNITS.glob("*.service"))
 

@@ -146,6 +146,24 @@ async def test_a_venue_that_does_not_listen_is_retried_and_reported(fetch: Fetch
             await asyncio.sleep(0.01)
 
 
+async def test_a_feed_without_data_says_why_once(fetch: Fetch) -> None:
+    said: list[str] = []
+    feed = LiveFeed("BTCUSDT", "ws://127.0.0.1:9/ws", fetch, SystemClock(), QUICK, said.append)
+    async with recording(feed), asyncio.timeout(5):
+        while not said:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+    assert len(said) == 1
+    assert said[0].startswith("no market data of BTCUSDT from ws://127.0.0.1:9/ws: ConnectionRefusedError")
+
+
+async def test_a_feed_says_when_data_comes_again(origin: RunningTestnet, fetch: Fetch) -> None:
+    said: list[str] = []
+    async with recording(LiveFeed("BTCUSDT", origin.ws_url, fetch, SystemClock(), QUICK, said.append)) as recorder:
+        await recorder.until(lambda: recorder.count(DepthDelta) >= 3)
+    assert said == [f"market data of BTCUSDT comes from {origin.ws_url}"]
+
+
 async def test_a_symbol_the_venue_does_not_list_ends_the_feed(origin: RunningTestnet, fetch: Fetch) -> None:
     with pytest.raises(UsageError):
         await LiveFeed("NOPEUSDT", origin.ws_url, fetch, SystemClock(), QUICK).run(lambda _: None)

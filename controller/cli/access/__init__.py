@@ -1,0 +1,1 @@
+"""``gatehouse access``: who may use the console from another machine."""
