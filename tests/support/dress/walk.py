@@ -213,7 +213,7 @@ class Walk:
     async def practise(self) -> None:
         """The drills that `live-ready` asks for, and MOCK again: their gaps would be too large a share of 20 s."""
         await self._until("orders", lambda now: bool(now.get("armed")) and not now.get("unknown_orders"))
-        await self.types("runuser -u gatehouse -- gatehouse backup create", prints=["copies"])
+        await self.types("gatehouse backup create", prints=["copies"])
         for drill in ASKED:
             await self.types(f"gatehouse drill {drill} --key {self.key} --reason weekly", prints=[drill])
             await self._until("armed again", lambda now: bool(now.get("armed")) and not now.get("unknown_orders"))
