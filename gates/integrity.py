@@ -7,7 +7,7 @@ fault was ours.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
 
@@ -84,29 +84,35 @@ def observed(before: Integrity, found: VenueSlots, started_at: Millis, left_out:
     def counts(slot: CallSlot | BookSlot) -> bool:
         return slot.begin >= started_at and not any(slot.begin <= end and begin <= slot.end for begin, end in left_out)
 
-    calls = before.calls
-    for slot in found.calls:
-        if slot.number > calls.upto:
-            calls = replace(_with_calls(calls, slot) if counts(slot) else calls, upto=slot.number)
     books = {one.symbol: one for one in before.books}
     for part in found.books:
         book = books.get(part.symbol, BookRun(part.symbol))
         if part.number > book.upto:
             books[part.symbol] = replace(_with_book(book, part) if counts(part) else book, upto=part.number)
+    calls = _with_calls(before.calls, [slot for slot in found.calls if slot.number > before.calls.upto], counts)
     return Integrity(now, calls, tuple(books[symbol] for symbol in sorted(books)))
 
 
-def _with_calls(run: CallRun, slot: CallSlot) -> CallRun:
-    most = {one.limit: one.most for one in run.use}
-    for limit, part in slot.use.items():
-        most[limit] = max(most.get(limit, Decimal(0)), rounded_up(part))
+def _with_calls(run: CallRun, slots: Sequence[CallSlot], counts: Callable[[CallSlot], bool]) -> CallRun:
+    """A run with the slots since, in their order. What 10 s allowed is rounded once: the largest stays the largest."""
+    if not slots:
+        return run
+    counted = [slot for slot in slots if counts(slot)]
+    most: dict[str, Decimal] = {}
+    for slot in counted:
+        for limit, part in slot.use.items():
+            if limit not in most or part > most[limit]:
+                most[limit] = part
+    use = {one.limit: one.most for one in run.use}
+    use.update({limit: max(use.get(limit, Decimal(0)), rounded_up(part)) for limit, part in most.items()})
     return replace(
         run,
-        slots=run.slots + 1,
-        requests=run.requests + slot.requests,
-        limited=run.limited + slot.limited,
-        banned=run.banned + slot.banned,
-        use=tuple(Use(limit, most[limit]) for limit in sorted(most)),
+        upto=slots[-1].number,
+        slots=run.slots + len(counted),
+        requests=run.requests + sum(slot.requests for slot in counted),
+        limited=run.limited + sum(slot.limited for slot in counted),
+        banned=run.banned + sum(slot.banned for slot in counted),
+        use=tuple(Use(limit, use[limit]) for limit in sorted(use)),
     )
 
 

@@ -22,13 +22,20 @@ else:
 
     def replace(value: T, /, **changes: Any) -> T:
         """Return a copy with some fields changed. Raises ``TypeError`` for a field that does not exist."""
-        try:
-            present = value.__dict__
-        except AttributeError:
+        cls = value.__class__
+        known = _KNOWN.get(cls)
+        if known is None:
+            known = _KNOWN[cls] = _known(value)
+        if not changes.keys() <= known:
             return dataclasses.replace(value, **changes)
-        if not changes.keys() <= present.keys() or hasattr(value, "__post_init__"):
-            return dataclasses.replace(value, **changes)
-        copy = object.__new__(value.__class__)
-        copy.__dict__.update(present)
-        copy.__dict__.update(changes)
+        copy = object.__new__(cls)
+        object.__setattr__(copy, "__dict__", value.__dict__ | changes)
         return copy
+
+    _KNOWN: dict[type, frozenset[str]] = {}
+
+    def _known(value: object) -> frozenset[str]:
+        """The fields that may be copied at once; none of a class with slots, or one that checks its fields."""
+        if not hasattr(value, "__dict__") or hasattr(value, "__post_init__"):
+            return frozenset()
+        return frozenset(field.name for field in dataclasses.fields(value))

@@ -11,7 +11,7 @@ from controller.cli.doctor import verb as doctor
 from controller.cli.journal import verbs as journal
 from controller.cli.rehearse import verb as rehearse
 from controller.cli.root import root
-from controller.cli.run import processes, signer, watchdog, witness
+from controller.cli.run import fleet, processes, signer, watchdog, witness
 from controller.cli.schemas import verb as schemas
 from controller.cli.setup import init
 from controller.cli.show import explain, policy, release, report, status, verify
@@ -23,7 +23,7 @@ from controller.cli.version import verb as version
 app = root()
 
 groups = (
-    *(init, version, doctor, processes, signer, watchdog, witness, demo, status, explain, bots),
+    *(init, version, doctor, processes, signer, watchdog, witness, fleet, demo, status, explain, bots),
     *(signing, moves, governance, bot_keys, alerts, drills, flatten, rebaseline, archive, report, verify, rehearse, schemas),
 )
 for group in groups:

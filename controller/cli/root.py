@@ -28,6 +28,7 @@ PROCESSES: Mapping[str, str] = MappingProxyType(
         "signer": "controller.cli.run.signer",
         "watchdog": "controller.cli.run.watchdog",
         "witness": "controller.cli.run.witness",
+        "fleet": "controller.cli.run.fleet",
     }
 )
 """The verbs that run a process, and the module that registers each."""

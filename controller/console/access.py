@@ -100,7 +100,7 @@ class Access:
             401,
             "no-token",
             "the console asks for a token here, and this one is missing, unknown, revoked or at its end",
-            "Ask whom the deployment belongs to for a token: `gatehouse access add`.",
+            "Ask whom the deployment belongs to for a token: `gatehouse access add PERSON --role observer`.",
             exit_code=4,
         )
         refused.headers["www-authenticate"] = 'Basic realm="gatehouse", charset="UTF-8"'

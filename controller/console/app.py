@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -23,6 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from controller.console.boundary import LOOPBACK_NAMES, Boundary, error_response, http_status, read_json
 from controller.console.limits import LOCAL_LIMITS, TCP_LIMITS, ConsoleLimits, TooMany
+from controller.console.pages.frame import STATIC
 from controller.console.pages.halting import HaltsAs, MayHalt, by_a_page, by_own_user
 from controller.console.pages.plain import SettingsInForce
 from controller.console.pages.site import page_routes
@@ -108,7 +108,7 @@ def create_app(
         Route("/v1/stream", api.live),
         Route("/v1/propose", api.propose, methods=["POST"]),
         Route("/v1/commands", api.submit, methods=["POST"]),
-        Mount("/static", StaticFiles(directory=Path(__file__).parent / "static")),
+        Mount("/static", StaticFiles(directory=STATIC)),
     ]
     if metrics is not None:
         routes.append(Route("/metrics", metrics.show))

@@ -160,7 +160,8 @@ class TokenFile:
         return ConfigError(
             f"{self._path} is not usable: {why}",
             code="access-tokens",
-            remedy=f"Run `chmod 600 {self._path}`, or delete it and make new tokens with `gatehouse access add`.",
+            remedy=f"Run `chmod 600 {self._path}`. If that is not enough, delete it and run "
+            "`gatehouse access add PERSON --role observer` for each person.",
         )
 
 

@@ -19,6 +19,7 @@ class BookMeter:
         self._symbol = symbol
         self._clock = clock
         self._slots: deque[BookSlot] = deque(maxlen=KEPT)
+        self._shown: tuple[BookSlot, ...] = ()
         self._number = 0
         self._live = self._crossed = False
         self._resync_since: int | None = None
@@ -62,7 +63,7 @@ class BookMeter:
     def slots(self) -> tuple[BookSlot, ...]:
         """The closed slots, oldest first."""
         self._count()
-        return tuple(self._slots)
+        return self._shown
 
     def _count(self) -> None:
         """Add the time since the last call to what the book was in it, and close the slot if it is long enough."""
@@ -78,6 +79,7 @@ class BookMeter:
             self._resync_ms = max(self._resync_ms, self._since(self._resync_since))
         self._number += 1
         self._slots.append(self._closed(Millis(self._began + (now - self._began_ns) // _MILLISECOND)))
+        self._shown = tuple(self._slots)
         self._open()
 
     def _closed(self, end: Millis) -> BookSlot:

@@ -29,6 +29,7 @@ class CallMeter:
         self._clock = clock
         self._sent: dict[str, deque[int]] = {name: deque() for name in PER_10_S}
         self._slots: deque[CallSlot] = deque(maxlen=KEPT)
+        self._shown: tuple[CallSlot, ...] = ()
         self._number = 0
         self._open()
 
@@ -54,7 +55,7 @@ class CallMeter:
     def slots(self) -> tuple[CallSlot, ...]:
         """The closed slots, oldest first."""
         self._roll()
-        return tuple(self._slots)
+        return self._shown
 
     def _roll(self) -> None:
         lasted = (self._clock.monotonic_ns() - self._began_ns) // _MILLISECOND
@@ -64,6 +65,7 @@ class CallMeter:
         use = {name: Decimal(most) / PER_10_S[name] for name, most in self._most.items()}
         end = Millis(self._began + lasted)
         self._slots.append(CallSlot(self._number, self._began, end, self._requests, self._limited, self._banned, use))
+        self._shown = tuple(self._slots)
         self._open()
 
     def _open(self) -> None:

@@ -61,11 +61,13 @@ class CheckedTransport(httpx.AsyncHTTPTransport):
             keepalive_expiry=limits.keepalive_expiry,
             http1=True,
             http2=False,
-            network_backend=_Backend(),
+            network_backend=TcpBackend(),
         )
 
 
-class _Backend(httpcore.AsyncNetworkBackend):
+class TcpBackend(httpcore.AsyncNetworkBackend):
+    """Opens connections of this module. The pool and ``exchange.mexc.lane`` use it."""
+
     async def connect_tcp(
         self,
         host: str,

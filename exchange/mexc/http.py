@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+import httpcore
 import httpx
 
 from exchange import authorities
 from exchange.mexc.connections import DEPARTURE, CheckedTransport, Departure, Withheld
+from exchange.mexc.lane import Lane
 from exchange.mexc.reach import Reach
 
 MAX_REPLY = 1 << 20
@@ -62,7 +64,16 @@ def _freely(write: Callable[[], None]) -> bool:
     return True
 
 
-_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+_COMPRESSED = Failure("the reply is compressed although that was declined", never_sent=False)
+_TOO_LONG = Failure(f"the reply is longer than {MAX_REPLY} bytes", never_sent=False)
+_NEVER_SENT = (
+    httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol,
+    httpcore.ConnectError, httpcore.ConnectTimeout,
+)  # fmt: skip
+_BROKEN = (
+    httpx.HTTPError, httpx.InvalidURL, httpx.StreamError,
+    httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError,
+)  # fmt: skip
 
 
 class Transport(Protocol):
@@ -86,7 +97,10 @@ class Transport(Protocol):
 
 
 class HttpTransport:
-    """One pool of keep-alive HTTP/1.1 connections to one venue. No redirects, no proxy from the environment, no retries."""
+    """One pool of keep-alive HTTP/1.1 connections to one venue, and two connections beside it, one for orders and one for cancels.
+
+    No redirects, no proxy from the environment, no retries.
+    """
 
     def __init__(self, base_url: str, reach: Reach, timeouts: Timeouts = Timeouts(), connections: int = 8) -> None:
         """Prepare the pool; nothing is connected yet. Raises ``Refused`` for a host outside ``reach``."""
@@ -94,6 +108,11 @@ class HttpTransport:
         self._base_url = base_url.rstrip("/")
         self._reach = reach
         self._total = timeouts.total / 1_000
+        connect_s, read_s = timeouts.connect / 1_000, timeouts.read / 1_000
+        self._lanes = {
+            method: Lane(self._base_url, authorities.trusted(), connect_s=connect_s, read_s=read_s)
+            for method in (Method.POST, Method.DELETE)
+        }
         self._client = httpx.AsyncClient(
             transport=CheckedTransport(
                 authorities.trusted(),
@@ -127,38 +146,60 @@ class HttpTransport:
         Raises:
             Refused: the URL is outside the reach.
         """
-        url = f"{self._base_url}{path}?{query}" if query else f"{self._base_url}{path}"
-        self._reach.check(url)
+        target = f"{path}?{query}" if query else path
+        self._reach.check(self._base_url + target)
         if self._client.is_closed:
             return Failure("the connections are closed", never_sent=True)
         departure = Departure(leave)
         DEPARTURE.set(departure)
         try:
             async with asyncio.timeout(self._total):
-                return await self._exchange(method, url, headers or {})
+                return await self._carry(method, target, headers or {})
         except Withheld:
             return Failure("what allowed it was gone before its first byte left", never_sent=True)
         except TimeoutError:
             return Failure("the whole exchange took too long", never_sent=not departure.left)
         except _NEVER_SENT as error:
             return Failure(authorities.refusal(error) or f"no connection ({type(error).__name__})", never_sent=True)
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+        except _BROKEN as error:
             return Failure(f"the exchange broke ({type(error).__name__})", never_sent=not departure.left)
 
     async def aclose(self) -> None:
         """Close every connection."""
+        for lane in self._lanes.values():
+            await lane.aclose()
         await self._client.aclose()
 
-    async def _exchange(self, method: Method, url: str, headers: Mapping[str, str]) -> Outcome:
-        async with self._client.stream(method.value, url, headers=headers) as response:
+    async def _carry(self, method: Method, target: str, headers: Mapping[str, str]) -> Outcome:
+        lane = self._lane(method, target)
+        if lane is not None and lane.carries(target, headers):
+            return await _by_lane(lane, method, target, headers)
+        return await self._exchange(method, target, headers)
+
+    def _lane(self, method: Method, target: str) -> Lane | None:
+        if method is Method.POST and not target.partition("?")[0].endswith("/order"):
+            return None
+        return self._lanes.get(method)
+
+    async def _exchange(self, method: Method, target: str, headers: Mapping[str, str]) -> Outcome:
+        async with self._client.stream(method.value, self._base_url + target, headers=headers) as response:
             if response.headers.get("content-encoding", "identity") != "identity":
-                return Failure("the reply is compressed although that was declined", never_sent=False)
+                return _COMPRESSED
             body = bytearray()
             async for chunk in response.aiter_raw():
                 body += chunk
                 if len(body) > MAX_REPLY:
-                    return Failure(f"the reply is longer than {MAX_REPLY} bytes", never_sent=False)
+                    return _TOO_LONG
             return Reply(response.status_code, bytes(body), _seconds(response.headers.get("retry-after")))
+
+
+async def _by_lane(lane: Lane, method: Method, target: str, headers: Mapping[str, str]) -> Outcome:
+    found = await lane.exchange(method.value, target, headers, MAX_REPLY)
+    if found.headers.get("content-encoding", "identity") != "identity":
+        return _COMPRESSED
+    if len(found.body) > MAX_REPLY:
+        return _TOO_LONG
+    return Reply(found.status, bytes(found.body), _seconds(found.headers.get("retry-after")))
 
 
 def _seconds(text: str | None) -> int | None:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from functools import partial
+from operator import is_
 from random import Random
 
 from exchange.errors import ConfigError, UsageError, VenueError
@@ -77,6 +78,7 @@ class MexcFeed:
         self._up_ns: int | None = None
         self._trouble: str | None = None
         self._thread = OwnThread("a market feed")
+        self._shown: tuple[list[tuple[BookSlot, ...]], tuple[BookSlot, ...]] = [], ()
         self.rotations = 0
         """How often a stream was replaced before the venue would close it."""
 
@@ -93,7 +95,11 @@ class MexcFeed:
     @property
     def book_slots(self) -> tuple[BookSlot, ...]:
         """What was measured of the book of each symbol."""
-        return tuple(slot for meter in self._books.values() for slot in meter.slots)
+        shown = [meter.slots for meter in self._books.values()]
+        # A meter shows the same tuple until it closes a slot, and this is asked with each tick.
+        if not (len(shown) == len(self._shown[0]) and all(map(is_, shown, self._shown[0]))):
+            self._shown = shown, tuple(slot for slots in shown for slot in slots)
+        return self._shown[1]
 
     @property
     def source(self) -> DataSource:

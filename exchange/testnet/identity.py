@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_ssh_private_key
 
 from exchange.errors import ConfigError
+from exchange.private_files import can_be_read_by_others
 
 KEY_FILE = "testnet.key"
 """Its name in the state directory."""
@@ -59,7 +60,7 @@ def _load(path: Path) -> Ed25519PrivateKey:
         raise _unusable(path, f"it cannot be read: {error.strerror}") from error
     if not stat.S_ISREG(status.st_mode):
         raise _unusable(path, "it is not a file")
-    if stat.S_IMODE(status.st_mode) & 0o077 or status.st_uid not in {os.geteuid(), 0}:
+    if can_be_read_by_others(path, status) or status.st_uid not in {os.geteuid(), 0}:
         raise ConfigError(
             f"other users can read or write the testnet's key {path}",
             code="testnet-key-exposed",

@@ -7,7 +7,19 @@ import os
 import platform
 from pathlib import Path
 
-from ops.bench import client_path, fan_out, governance, halting, imports, order_path, performance, replaying, signing, venue_orders
+from ops.bench import (
+    client_path,
+    fan_out,
+    governance,
+    halting,
+    imports,
+    order_path,
+    performance,
+    replaying,
+    signing,
+    transport,
+    venue_orders,
+)
 from ops.bench.measure import Outcome, run, table, write_json
 
 CONTESTS = {
@@ -22,6 +34,7 @@ CONTESTS = {
         governance.CONTEST,
         governance.VERIFY,
         order_path.CONTEST,
+        transport.CONTEST,
         halting.CONTEST,
         halting.SAVING,
         fan_out.CONTEST,

@@ -181,14 +181,7 @@ PYTHON_WITH_PIP = Path(sys.base_prefix) / "bin" / "python3"
 
 def pip(*arguments: object, environment: dict[str, str] | None = None) -> None:
     """Run this machine's pip with its own settings: where packages come from is the machine's affair."""
-    command = [
-        str(PYTHON_WITH_PIP),
-        "-m",
-        "pip",
-        "--disable-pip-version-check",
-        "--root-user-action=ignore",
-        "--quiet",
-        *map(str, arguments),
-    ]
+    command = [str(PYTHON_WITH_PIP), "-m", "pip", "--disable-pip-version-check", "--quiet", *map(str, arguments)]
+    environment = {**(environment or os.environ), "PIP_ROOT_USER_ACTION": "ignore"}
     if subprocess.run(command, check=False, env=environment, cwd=ROOT).returncode:
         raise SystemExit(f"failed: {' '.join(command)}")

@@ -19,6 +19,8 @@ from controller.backup.sealed import identities_in
 from controller.cli.backup.making import folder_of, now
 from controller.cli.journal.checkpoints import asked, public_key_of
 from controller.cli.journal.files import progressing
+from controller.cli.setup.units import hand_to_units
+from controller.cli.shared.instance import instance
 from controller.journal.checkpoint import Anchor
 from controller.journal.last_backup import CopyMade, record_verified
 from controller.journal.note import NoteKey
@@ -81,6 +83,8 @@ def restore_into(named: Path, new: Path, identity: Sequence[Path], key: str | No
     with _said_when_full(new):
         watched = partial(progressing, "replaying")
         restored = restore_backup(path, new, identities, now=now, key=_key(key), to=to, watched=watched)
+    if instance(new, load_settings(new)) is not None:
+        hand_to_units(new)
     manifest = restored.found.manifest
     targets, problem = _asked(new, NoteKey.parse(manifest.key))
     known = tuple(Anchor(one.target, one.held) for one in targets if one.held is not None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import stat
 import tomllib
 from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
@@ -18,6 +17,7 @@ from exchange.errors import ConfigError, UsageError
 from exchange.matching.resting import FillModel
 from exchange.matching.symbols import DEFAULT_RULES, rules_for, rules_like
 from exchange.model import Millis, SymbolRules
+from exchange.private_files import can_be_read_by_others
 from exchange.tape import read, read_header
 from exchange.testnet.access.auth import DEFAULT_PERMISSIONS, Permission
 from exchange.testnet.conditions.latency import quantiles_of
@@ -251,7 +251,7 @@ def decimal(text: str, option: str) -> Decimal:
 
 def _private_text(path: Path) -> str:
     try:
-        if stat.S_IMODE(path.stat().st_mode) & 0o077:
+        if can_be_read_by_others(path, path.stat()):
             raise ConfigError(f"{path} can be read by others", code="secret-exposed", remedy=f"Run `chmod 600 {path}`.")
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -74,3 +74,19 @@ class BotKeyDocument(Document):
     key: str
     secret_file: str
     document: str
+
+
+class AccessGrant(Document):
+    """A token for the console: whose, what for, when it was made and until when (UTC milliseconds). The token itself is nowhere."""
+
+    id: str
+    person: str
+    role: str
+    made_at: int
+    ends_at: int
+
+
+class AccessToken(AccessGrant):
+    """A new token, shown this once."""
+
+    token: str

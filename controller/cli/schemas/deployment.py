@@ -107,6 +107,13 @@ class WitnessReady(Document):
     key: str
 
 
+class FleetReady(Document):
+    """The fleet page answers at ``address``."""
+
+    event: Literal["ready"]
+    address: str
+
+
 class BotConfigDocument(Document):
     """What the client of a bot needs; ``configuration`` is the text for ``file``. The secret itself stays in its file."""
 

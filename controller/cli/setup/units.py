@@ -70,7 +70,7 @@ def lay_out(
     if demo:
         _stand_in(stand_in, f"{options} --port {ports.live}")
         files.append((str(stand_in), f"gatehouse-testnet@{stand_in.name}, the venue that stands in for MEXC"))
-    _hand_over(directory)
+    hand_to_units(directory)
     return files
 
 
@@ -125,8 +125,8 @@ def _once(pattern: str, replacement: str, text: str) -> str:
     return changed
 
 
-def _hand_over(directory: Path) -> None:
-    """Modes, and owners where this is root and the package has made its users."""
+def hand_to_units(directory: Path) -> None:
+    """Modes, and owners where this is root and the package has made its users. ``init`` and ``backup restore`` call it."""
     chown = _owners()
     directory.chmod(0o750)
     chown(directory, 0)
@@ -135,8 +135,8 @@ def _hand_over(directory: Path) -> None:
             path.chmod(0o640)
             chown(path, 0)
     user = _user()
-    for folder in (directory / "secrets", directory / "var"):
-        for path in (folder, *folder.iterdir()):
+    for folder in (directory / name for name in ("secrets", "bots", "var")):
+        for path in (folder, *folder.rglob("*")) if folder.is_dir() else ():
             chown(path, user)
 
 
@@ -154,4 +154,4 @@ def _owners() -> Callable[[Path, int], None]:
         group = os.getgid()
     if os.getuid() != 0:
         return lambda _path, _uid: None
-    return lambda path, uid: os.chown(path, uid, group)
+    return lambda path, uid: os.chown(path, uid, group, follow_symlinks=False)

@@ -39,7 +39,7 @@ def wait_for_stage(directory: Path, stage: Stage, pace: Pace, say: Callable[[str
     A controller that does not answer is waited for too, since it may be starting again.
 
     Raises:
-        Halted: the deployment is HALTED, which it does not leave by itself.
+        Halted: the deployment is HALTED, and no signed way out waits for the end of its cooling-off period.
         DeadlineExceeded: it is somewhere else after ``within_s``.
     """
     began, said = pace.now(), ""
@@ -47,7 +47,7 @@ def wait_for_stage(directory: Path, stage: Stage, pace: Pace, say: Callable[[str
         found, line = _look(directory)
         if found is not None and found.stage is stage:
             return found
-        if found is not None and found.stage is Stage.HALTED:
+        if found is not None and found.stage is Stage.HALTED and found.pending is None:
             raise Halted(
                 f"the deployment is HALTED and not {stage}: {found.halt_reason}",
                 code="halted",
@@ -72,4 +72,8 @@ def _look(directory: Path) -> tuple[StatusView | None, str]:
             found = client.status()
     except Unreachable as error:
         return None, error.message
-    return found, f"the deployment is at {found.position}" + (f", not armed: {found.not_armed_because}" if not found.armed else "")
+    waits = (
+        f", {found.pending.verb} to {found.pending.target} waits for its cooling-off period" if found.pending is not None else ""
+    )
+    unarmed = f", not armed: {found.not_armed_because}" if not found.armed else ""
+    return found, f"the deployment is at {found.position}{waits}{unarmed}"

@@ -34,7 +34,7 @@ def make_request(
     postmortem: Path | None = None,
     subject: str | None = None,
 ) -> ProposeRequest:
-    """The request to the controller. Raises ``UsageError`` for a stage that does not exist or an empty reason."""
+    """The request to the controller. Raises ``UsageError`` for no such stage, an empty reason, a resume without its text."""
     from pydantic import ValidationError
 
     if verb is Verb.HALT:
@@ -44,6 +44,12 @@ def make_request(
     except ValueError:
         stages = ", ".join(stage.value for stage in Stage)
         raise UsageError(f"{to!r} is not a stage", code="no-such-stage", remedy=f"Use one of {stages}, or LIVE_EUR10.") from None
+    if verb is Verb.RESUME and postmortem is None:
+        raise UsageError(
+            "a resume needs a post-mortem, whose digest is signed",
+            code="no-postmortem",
+            remedy="Write what happened and what was done about it into a file, and name it with --postmortem FILE.",
+        )
     digest = canonical.digest(read_bytes(postmortem)) if postmortem is not None else None
     try:
         return ProposeRequest(verb=verb, target=target, step=step, reason=reason, postmortem=digest, subject=subject)

@@ -28,7 +28,7 @@ def new(
 
 @app.command()
 def show(path: Annotated[Path, typer.Argument(help="A private key file.")], output: OutputOption = Output.TABLE) -> None:
-    """Show a key's id and public half; the private half is never printed."""
+    """Show a key's id, public half and roster line; the private half is never printed."""
     _print(path, output)
 
 
@@ -90,10 +90,13 @@ def roster_show(directory: DirectoryOption = HERE, output: OutputOption = Output
 
 def _print(path: Path, output: Output) -> None:
     from controller.authority.keys import load_key, public_key
+    from controller.authority.roster import KeyType, roster_key
     from controller.cli.shared.output import print_json, stdout, table
+    from controller.cli.sign.key_lines import Enrolment
 
     public = public_key(load_key(path))
     if output is Output.JSON:
         print_json({"file": str(path), "id": public.fingerprint, "type": "ed25519", "public": public.line})
         return
     stdout().print(table(("file", "id", "public"), [(path, public.fingerprint, public.line)]))
+    typer.echo(Enrolment(str(path), roster_key(public.line, KeyType.FILE)).lines, nl=False)

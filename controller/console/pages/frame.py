@@ -27,6 +27,9 @@ from policies.stage import LIVE_STAGES, Environment
 if TYPE_CHECKING:
     from jinja2 import Environment as Templates
 
+STATIC = Path(__file__).parents[1] / "static"
+"""Scripts, styles and pictures."""
+
 LATE_MS = 2_000
 """A writer that decided nothing for so long makes the facts on a page old."""
 
@@ -89,12 +92,13 @@ async def show(port: OperatorPort, template: str, here: str, *, code: int = 200,
         "old_facts": old_facts(status),
         **values,
     }
-    text = await DRAWER.draw(lambda: _templates().get_template(template).render(shown))
+    text = await DRAWER.draw(lambda: templates().get_template(template).render(shown))
     return HTMLResponse(text, status_code=code)
 
 
 @cache
-def _templates() -> Templates:
+def templates() -> Templates:
+    """Every template of the console, with its filters."""
     # The first person who opens a page waits for this, on a thread: it takes about 100 ms, and neither a start nor an order must.
     from jinja2 import Environment as Templates
     from jinja2 import FileSystemLoader, StrictUndefined

@@ -62,6 +62,8 @@ class Held:
     refusals: Refusals = Refusals()
     # The last state that this was folded into, and the result. A copy by ``replace`` starts without it.
     _folded: tuple[State, State] | None = field(default=None, init=False, repr=False, compare=False)
+    # The last state and comparisons of which it was judged whether they change anything. A sample that joins changes neither.
+    _judged: tuple[State, tuple[e.Reconciled, ...], bool] | None = field(default=None, init=False, repr=False, compare=False)
 
     def __bool__(self) -> bool:
         return self.sample is not None or bool(self.compared) or bool(self.refusals)
@@ -107,7 +109,11 @@ class Held:
         if self.sample is None:
             return replace(self, sample=event.model_copy(update={"taken_at": now}), sampled_since=now, newest=now)
         joined = _joined_samples(self.sample, event, now)
-        return None if joined is None else replace(self, sample=joined, newest=now)
+        if joined is None:
+            return None
+        after = replace(self, sample=joined, newest=now)
+        object.__setattr__(after, "_judged", self._judged)
+        return after
 
     def _with_comparison(self, event: e.Reconciled, now: Millis) -> Held | None:
         before = next((one for one in self.compared if one.venue is event.venue), None)
@@ -124,10 +130,9 @@ class Held:
 
     def due(self, before: State, now: Millis) -> Held:
         """The part of this that is not held back any longer: it is old, or ``_judged_alike`` sees it."""
-        measured = replace(self, refusals=Refusals())
-        samples, comparisons = replace(measured, compared=()), replace(measured, sample=None)
+        samples = replace(self, refusals=Refusals(), compared=())
         sample_due = now - self.sampled_since >= HOLD_SAMPLE_MS or not _judged_alike(samples.over(before, now), before)
-        compared_due = now - self.compared_since >= HOLD_COMPARED_MS or not _judged_alike(comparisons.over(before, now), before)
+        compared_due = now - self.compared_since >= HOLD_COMPARED_MS or not self._comparisons_alike(before, now)
         # An account that has not agreed since the start is not an account in which nothing changed.
         compared_due = compared_due or any(before.ledger(one.venue).reconciled_at is None for one in self.compared)
         return replace(
@@ -136,6 +141,17 @@ class Held:
             compared=self.compared if compared_due else (),
             refusals=self.refusals.due(now),
         )
+
+    def _comparisons_alike(self, before: State, now: Millis) -> bool:
+        """Whether the comparisons alone change nothing that is judged. As in ``over``, only the time may differ from then."""
+        known = self._judged
+        if known is not None and known[0] is before and known[1] is self.compared:
+            return known[2]
+        comparisons = replace(self, refusals=Refusals(), sample=None)
+        alike = _judged_alike(comparisons.over(before, now), before)
+        if comparisons._folded is not None:  # noqa: SLF001
+            object.__setattr__(self, "_judged", (before, self.compared, alike))
+        return alike
 
     def without(self, written: Held, now: Millis) -> Held:
         """What is still held after a part of it was written now."""

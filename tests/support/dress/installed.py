@@ -54,6 +54,6 @@ def install(directory: Path, *, from_index: bool) -> Product:
 
 
 def linked_libraries(directory: Path) -> list[str]:
-    """The line of shell that puts the checkout's libraries where ``install`` expects them, whoever owns the checkout."""
+    """The line of shell that puts the checkout's libraries where ``install`` expects them, open to every user."""
     there = directory / "libraries"
     return [f"mount --bind '{sysconfig.get_paths()['purelib']}' '{there}'"] if there.exists() else []

@@ -129,7 +129,12 @@ class Terminal:
         else:
             words = ["setpriv", f"--reuid={who}", f"--regid={who}", "--init-groups", "--no-new-privs", "--", *words]
         process = await asyncio.create_subprocess_exec(
-            *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, env=environment, cwd=home
+            *words,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env=environment,
+            cwd=home,
+            start_new_session=True,
         )
         level(process.pid)
         try:

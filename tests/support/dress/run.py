@@ -38,7 +38,7 @@ def main() -> int:
     try:
         print("dress: building the wheel and installing it outside of the checkout", flush=True)
         began = time.monotonic()
-        product = install(directory, from_index=not (options.short or options.doors or options.linked))
+        product = install(directory, from_index=not (options.short or options.look or options.linked))
         print(f"dress: installed in {time.monotonic() - began:.0f} s; {shortened()}", flush=True)
         arguments = ["-m", INSIDE, "--inside", str(directory), *sys.argv[1:]]
         # The libraries have to be there before the authorities in them are covered.
@@ -57,7 +57,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--mode", choices=("solo", "team", "both"), default="both")
     parser.add_argument("--keep", action="store_true", help="keep the world's files")
     parser.add_argument("--short", action="store_true", help="up to TESTNET_VALIDATING, with the checkout's libraries")
-    parser.add_argument("--doors", action="store_true", help="set up and look, start nothing, with the checkout's libraries")
+    parser.add_argument("--look", action="store_true", help="set up and look, start nothing, with the checkout's libraries")
     parser.add_argument("--linked", action="store_true", help="all the way, with the checkout's libraries")
     parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -113,7 +113,7 @@ async def _rehearse(options: argparse.Namespace) -> int:
         async with stage(options.inside, mode, program) as here:
             walk, failed = Walk(here), False
             try:
-                await (walk.look() if options.doors else walk.opening() if options.short else walk.play())
+                await (walk.look() if options.look else walk.opening() if options.short else walk.play())
             except NotAsExpected as error:
                 ended_well, failed = False, True
                 print(f"dress: {error}", flush=True)

@@ -99,6 +99,7 @@ class Stage:
                 stderr=log,
                 env={"PATH": "/usr/bin:/bin", "HOME": str(home), "LANG": "C.UTF-8"},
                 cwd=home,
+                start_new_session=True,
             )
         level(self.bot.pid)
 

@@ -40,7 +40,7 @@ class Unit:
     _settings: list[tuple[str, str]] = field(default_factory=list)
     _ready: asyncio.Event = field(default_factory=asyncio.Event)
     _process: asyncio.subprocess.Process | None = None
-    _keeper: asyncio.Task[None] | None = None
+    _restarts: asyncio.Task[None] | None = None
     _socket: socket.socket | None = None
 
     def __post_init__(self) -> None:
@@ -50,25 +50,26 @@ class Unit:
     async def start(self) -> None:
         """Start it; it has said that it is ready when this returns."""
         self._listen()
-        self._keeper = asyncio.create_task(self._keep())
+        self._restarts = asyncio.create_task(self._keep())
         ready = asyncio.create_task(self._ready.wait())
-        await asyncio.wait((self._keeper, ready), timeout=WITHIN_S, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((self._restarts, ready), timeout=WITHIN_S, return_when=asyncio.FIRST_COMPLETED)
         ready.cancel()
         assert self._ready.is_set(), f"{self.name} did not get ready: {self.status}\n{self.tail()}"
 
     async def stop(self) -> None:
         """SIGTERM, and SIGKILL when its time is over."""
-        if self._keeper is not None:
-            self._keeper.cancel()
+        if self._restarts is not None:
+            self._restarts.cancel()
         if self._process is not None and self._process.returncode is None:
             self._process.terminate()
             try:
-                await asyncio.wait_for(self._process.wait(), float(self._one("TimeoutStopSec") or 90))
+                await asyncio.wait_for(self._process.wait(), float(self.setting("TimeoutStopSec") or 90))
             except TimeoutError:
                 self._process.kill()
         if self._socket is not None:
             asyncio.get_running_loop().remove_reader(self._socket)
             self._socket.close()
+            self._socket = None
 
     @property
     def running(self) -> bool:
@@ -85,43 +86,49 @@ class Unit:
             self._process = await self._started()
             code = await self._process.wait()
             self.exits.append(code)
-            wanted = self._one("Restart") == "always" or code not in {0, -signal.SIGTERM}
-            if not wanted or str(code) == self._one("RestartPreventExitStatus"):
+            wanted = self.setting("Restart") == "always" or code not in {0, -signal.SIGTERM}
+            if not wanted or str(code) == self.setting("RestartPreventExitStatus"):
                 return
-            await asyncio.sleep(_seconds(self._one("RestartSec")))
+            await asyncio.sleep(_seconds(self.setting("RestartSec")))
 
     async def _started(self) -> asyncio.subprocess.Process:
         self.starts += 1
-        user, group = self._one("User"), self._one("Group")
+        user, group = self.setting("User"), self.setting("Group")
         owner = pwd.getpwnam(user)
         self._folders(user, group)
         credentials = self._credentials(user)
         environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "HOME": owner.pw_dir, "USER": user}
         environment |= {"CREDENTIALS_DIRECTORY": str(credentials), "NOTIFY_SOCKET": str(self._address)}
-        environment |= {"WATCHDOG_USEC": f"{int(_seconds(self._one('WatchdogSec')) * 1_000_000)}"}
+        environment |= {"WATCHDOG_USEC": f"{int(_seconds(self.setting('WatchdogSec')) * 1_000_000)}"}
         environment |= dict(one.split("=", 1) for one in self._all("Environment"))
         environment |= self._environment_files()
         words = [
             word
-            for part in self._one("ExecStart").replace("%d", str(credentials)).split()
+            for part in self.setting("ExecStart").replace("%d", str(credentials)).split()
             for word in (shlex.split(environment.get(part[1:], "")) if part.startswith("$") else [part])
         ]
         assert words[0] == "/usr/bin/gatehouse"
-        network = ("unshare", "--net", "--") if self._one("PrivateNetwork") == "yes" else ()
+        network = ("unshare", "--net", "--") if self.setting("PrivateNetwork") == "yes" else ()
         person = ("setpriv", f"--reuid={user}", f"--regid={group}", "--init-groups", "--no-new-privs", "--")
         with self.log.open("ab") as log:
             process = await asyncio.create_subprocess_exec(
-                *(*network, *person, str(self.program), *words[1:]), stdout=log, stderr=log, env=environment, cwd="/", umask=0o077
+                *(*network, *person, str(self.program), *words[1:]),
+                stdout=log,
+                stderr=log,
+                env=environment,
+                cwd="/",
+                umask=0o077,
+                start_new_session=True,
             )
         level(process.pid)
         return process
 
     def _folders(self, user: str, group: str) -> None:
         for kind, base in (("StateDirectory", "/var/lib"), ("RuntimeDirectory", "/run")):
-            for name in self._one(kind).split():
+            for name in self.setting(kind).split():
                 folder = Path(base, name)
                 folder.mkdir(parents=True, exist_ok=True)
-                folder.chmod(int(self._one(f"{kind}Mode"), 8))
+                folder.chmod(int(self.setting(f"{kind}Mode"), 8))
                 shutil.chown(folder, user, group)
 
     def _environment_files(self) -> dict[str, str]:
@@ -167,7 +174,8 @@ class Unit:
     def _all(self, name: str) -> list[str]:
         return [value for key, value in self._settings if key == name]
 
-    def _one(self, name: str) -> str:
+    def setting(self, name: str) -> str:
+        """The last value of a setting; empty where the file has none."""
         return (self._all(name) or [""])[-1]
 
 

@@ -274,7 +274,7 @@ def test_a_flood_of_alerts_is_no_flood_of_attempts(make: Make) -> None:
     assert broken.last.kind is AlertKind.HALTED
 
 
-def test_a_lane_says_when_it_delivered_when_it_failed_and_when_it_tries_next(make: Make, clock: SetClock) -> None:
+def test_a_lane_says_when_it_delivered_failed_and_tries_next(make: Make, clock: SetClock) -> None:
     mail = Kept("mail")
     delivery = make(mail, pace=Pace(within_s=1, again_s=(60,), look_s=0.01))
     assert (delivery.views()[0].delivered_at, delivery.views()[0].next_at) == (None, None)

@@ -85,15 +85,16 @@ async def serving(make: Callable[[], asyncio.Protocol], tls: ssl.SSLContext | No
         server.close()
 
 
+@pytest.mark.parametrize("path", ["/o", "/order"], ids=["pool", "lane"])
 @pytest.mark.parametrize("halts", sizes(short=300, long=1_000))
-async def test_nothing_arrives_after_the_latch(halts: int) -> None:
+async def test_nothing_arrives_after_the_latch(halts: int, path: str) -> None:
     venue, chance = Venue(1), Random(2)
     sent = withheld = 0
     async with serving(lambda: Counting(venue)) as url:
         transport = HttpTransport(url, Reach.LOOPBACK)
         for _ in range(halts):
             permit = LivePermit()
-            placing = [asyncio.create_task(transport.send(Method.POST, "/o", leave=permit.leave)) for _ in range(4)]
+            placing = [asyncio.create_task(transport.send(Method.POST, path, leave=permit.leave)) for _ in range(4)]
             for _ in range(chance.randrange(90)):
                 await asyncio.sleep(0)
             permit.live = False
@@ -171,7 +172,7 @@ async def _slow_handshake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, ha
     """One order over TLS, whose handshake is held up until the latch has fallen or not."""
     venue, permit, may_pass = Venue(1), LivePermit(), asyncio.Event()
     server_side, client_side = self_signed(tmp_path)
-    monkeypatch.setattr(module, "_certificates", lambda: client_side)
+    monkeypatch.setattr(module.authorities, "trusted", lambda: client_side)
     async with serving(lambda: Counting(venue), server_side) as url, serving(lambda: Slow(_port(url), may_pass)) as proxy:
         transport = HttpTransport(proxy.replace("http:", "https:"), Reach.LOOPBACK)
         placing = asyncio.create_task(transport.send(Method.POST, "/order", leave=permit.leave))

@@ -70,7 +70,7 @@ class Halts:
 @contextmanager
 def slow_venue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     _, client_side = self_signed(tmp_path)
-    monkeypatch.setattr(module, "_certificates", lambda: client_side)
+    monkeypatch.setattr(module.authorities, "trusted", lambda: client_side)
     command = [sys.executable, "-m", "tests.support.slow_venue", str(tmp_path / "server.pem"), "7"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as venue:
         assert venue.stdout is not None

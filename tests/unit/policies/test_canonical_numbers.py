@@ -6,6 +6,9 @@ from decimal import Decimal, localcontext
 from typing import Any
 
 import pytest
+import rfc8785
+from hypothesis import given
+from hypothesis import strategies as st
 
 from exchange.errors import IntegrityError
 from policies import canonical
@@ -17,6 +20,24 @@ def refused(data: bytes, **limit: int) -> IntegrityError:
         canonical.decode(data, **limit)
     assert caught.value.code == "not-canonical"
     return caught.value
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner) | st.tuples(inner),
+    max_leaves=30,
+)
+
+
+@given(VALUES)
+def test_the_bytes_are_those_of_rfc_8785(value: Any) -> None:
+    assert canonical.encode(value) == rfc8785.dumps(value)
+
+
+@pytest.mark.parametrize("value", [1.5, 2**53, -(2**53), [0.0], {"a": (1, 2.0)}, "\ud800"])
+def test_what_has_no_canonical_form_is_refused(value: Any) -> None:
+    with pytest.raises(IntegrityError):
+        canonical.encode(value)
 
 
 def test_a_document_may_be_as_long_as_the_limit() -> None:

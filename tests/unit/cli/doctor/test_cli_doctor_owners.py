@@ -1,4 +1,4 @@
-"""``gatehouse doctor`` as root: what the controller's own user cannot read is a row that fails, with the command that mends it."""
+"""``gatehouse doctor`` as root: what the controller's own user cannot read fails, with the command that repairs it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_what_the_service_can_read_passes(deployment: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["policy.toml", "roster.toml", "gatehouse.toml", "var/latch", "bots/maker.gh1.secret"])
-def test_a_file_that_the_service_cannot_read_fails_until_mended(deployment: Path, name: str) -> None:
+def test_a_file_that_the_service_cannot_read_fails_until_repaired(deployment: Path, name: str) -> None:
     (deployment / name).parent.mkdir(exist_ok=True)
     (deployment / name).touch()
     os.chown(deployment / name, 0, 0)

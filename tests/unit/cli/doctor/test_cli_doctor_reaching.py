@@ -34,15 +34,5 @@ def test_a_certificate_that_is_refused_is_not_called_a_broken_network(
     assert "openssl s_client -connect 127.0.0.1:443" in error.remedy
 
 
-def test_the_testnet_of_a_unit_is_started_by_its_unit(deployment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reaching, "ETC", tmp_path / "etc")
-    folder = tmp_path / "etc" / deployment.resolve().name
-    folder.mkdir(parents=True)
-    (folder / "testnet.env").touch()
-    unit = f"gatehouse-testnet@{deployment.resolve().name}"
-    assert f"systemctl start {unit}" in _asked(deployment, VenueName.TESTNET).remedy
-
-
-def test_a_testnet_without_a_unit_is_started_by_its_verb(deployment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reaching, "ETC", tmp_path / "etc")
+def test_a_testnet_without_a_unit_is_started_by_its_verb(deployment: Path) -> None:
     assert "gatehouse testnet --port" in _asked(deployment, VenueName.TESTNET).remedy

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import re
 import stat
 from pathlib import Path
@@ -107,3 +109,17 @@ def test_a_remedy_names_the_unit_that_has_to_be_started(run: Run, tmp_path: Path
     said = run(verb, "--dir", directory)
     wanted = {"status": "systemctl start gatehouse@desk", "doctor": "systemctl start gatehouse-testnet@desk"}
     assert wanted[verb] in " ".join(said.output.split())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_what_a_restore_puts_back_is_the_services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(units, "USER", "daemon")
+    daemon = pwd.getpwnam("daemon")
+    files = [tmp_path / name for name in ("gatehouse.toml", "var/archives/1", "bots/maker.gh1.secret", "secrets/bot.secret")]
+    for file in files:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file.touch(mode=0o600)
+    units.hand_to_units(tmp_path)
+    assert [file.stat().st_uid for file in files] == [0, daemon.pw_uid, daemon.pw_uid, daemon.pw_uid]
+    assert (files[0].stat().st_gid, stat.S_IMODE(files[0].stat().st_mode)) == (daemon.pw_gid, 0o640)
+    assert stat.S_IMODE(files[2].stat().st_mode) == 0o600

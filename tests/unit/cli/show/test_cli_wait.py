@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from controller.cli.show.wait import Pace, wait_for_stage
+from controller.console.schema import PendingView
 from exchange.errors import DeadlineExceeded, Halted
+from policies.authority import Verb
 from policies.stage import Stage
 from tests.support.cli_kit import Run, Served, printed
 
@@ -43,6 +45,25 @@ def test_a_halt_ends_it(served: Served) -> None:
     time = Seconds(lambda: at(served, Stage.HALTED, "0.5 EUR were lost"))
     with pytest.raises(Halted, match=r"0\.5 EUR were lost"):
         wait_for_stage(served.directory, Stage.VALIDATED, time.pace(), lambda _: None)
+
+
+def test_a_signed_way_out_of_a_halt_is_waited_for(served: Served) -> None:
+    resumes = PendingView(
+        command_id="c",
+        verb=Verb.RESUME,
+        target="VALIDATED",
+        persons=("alice",),
+        reason="",
+        since_ms=0,
+        applies_at_ms=1,
+        payload_digest="",
+    )
+    served.port.view = served.port.view.model_copy(update={"pending": resumes})
+    at(served, Stage.HALTED, "an operator")
+    said: list[str] = []
+    found = wait_for_stage(served.directory, Stage.VALIDATED, Seconds(lambda: at(served, Stage.VALIDATED)).pace(), said.append)
+    assert found.stage is Stage.VALIDATED
+    assert "resume to VALIDATED waits for its cooling-off period" in said[0]
 
 
 def test_a_halt_can_be_waited_for(served: Served) -> None:

@@ -59,7 +59,13 @@ def proposal(run: Run, proposing: Served, tmp_path: Path) -> Path:
 
 def test_a_proposal_shows_what_it_asks_and_its_word_code(run: Run, proposing: Served, tmp_path: Path) -> None:
     result = run("propose", "advance", "-r", "real", "-f", tmp_path / "c.json", "-d", proposing.directory)
-    for words in ("VALIDATED → LIVE_€10", "10 EUR on BTCUSDT", "word code", "2 of the roster must sign it"):
+    for words in (
+        "VALIDATED → LIVE_€10",
+        "10 EUR on BTCUSDT",
+        "word code",
+        "2 of the roster must sign it",
+        "The gate does not pass now",
+    ):
         assert words in result.stdout
 
 
@@ -112,6 +118,13 @@ def test_an_envelope_signed_on_the_command_line_verifies_with_the_roster(run: Ru
     now = Millis(read_command(parse_envelope(envelope).payload).not_before_ms)
     verified = verify(envelope, load_roster(directory / "roster.toml"), now)
     assert [one.person for one in verified.signatories] == ["alice", "bob"]
+
+
+def test_a_resume_without_a_post_mortem_is_refused_before_it_is_signed(run: Run, proposing: Served) -> None:
+    result = run("propose", "resume", "-r", "it is over", "-d", proposing.directory)
+    assert result.exit_code == 2
+    assert "--postmortem FILE" in result.stderr
+    assert proposing.port.proposed == []
 
 
 def test_paths_as_the_documents_write_them_are_found_in_the_deployment(run: Run, proposing: Served) -> None:
