@@ -12,11 +12,10 @@ from controller.journal.port import JournalError, JournalWriteFailed, LeasedJour
 from controller.journal.postgres import open_postgres, read_postgres
 from exchange.model import Millis
 from policies import canonical
-from tests.support.patroni import Patroni, missing
+from tests.support.patroni import TEMPLATE, Patroni, missing
+from tests.support.proofs import long_form
 
 AT = Millis(1_800_000_000_000)
-
-pytestmark = pytest.mark.proofs
 
 
 @pytest.fixture
@@ -50,6 +49,13 @@ def opened(url: str) -> LeasedJournal:
             time.sleep(0.5)
 
 
+def test_the_configuration_acknowledges_on_two_disks_alone() -> None:
+    text = TEMPLATE.read_text()
+    for line in ("synchronous_mode: true", "synchronous_mode_strict: true", "maximum_lag_on_failover: 0", 'fsync: "on"'):
+        assert f" {line}\n" in text
+
+
+@long_form(short="test_the_configuration_acknowledges_on_two_disks_alone")
 def test_patroni_fails_over_and_keeps_every_acknowledged_entry(cluster: Patroni) -> None:
     cluster.start("a")
     cluster.until("Leader")
