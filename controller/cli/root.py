@@ -26,7 +26,6 @@ PROCESSES: Mapping[str, str] = MappingProxyType(
         "run": "controller.cli.run.processes",
         "testnet": "controller.cli.run.processes",
         "signer": "controller.cli.run.signer",
-        "fleet": "controller.cli.run.fleet",
         "watchdog": "controller.cli.run.watchdog",
         "witness": "controller.cli.run.witness",
         "fleet": "controller.cli.run.fleet",
