@@ -213,7 +213,9 @@ class Walk:
     async def practise(self) -> None:
         """The drills that `live-ready` asks for, and MOCK again: their gaps would be too large a share of 20 s."""
         await self._until("orders", lambda now: bool(now.get("armed")) and not now.get("unknown_orders"))
-        await self.types("gatehouse backup create", prints=["copies"])
+        # As root, because the secrets of the units are root's; the controller's drill has to read the copy.
+        copies = f"/srv/dress/{self.stage.mode}-copies"
+        await self.types(f"gatehouse backup create && chown -R gatehouse: {copies}", prints=["copies"])
         for drill in ASKED:
             await self.types(f"gatehouse drill {drill} --key {self.key} --reason weekly", prints=[drill])
             await self._until("armed again", lambda now: bool(now.get("armed")) and not now.get("unknown_orders"))
