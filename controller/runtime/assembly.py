@@ -122,7 +122,7 @@ class Assembly:
         lost_entries = parts.first_halt is not None and parts.first_halt.cause is Cause.INTEGRITY
         self._strangers = Strangers(lambda: self.writer.state, lost_entries=lost_entries)
         self._rules = RulesReader(parts.venues, parts.rules, parts.policy.symbols)
-        self._performer = self._make_performer()
+        self._performer, self._measured_latches = self._make_performer(), set[int]()
         self.writer = writer = Writer(
             journal=parts.journal,
             state=parts.recovered.state,
@@ -395,7 +395,7 @@ class Assembly:
     def _on_cancel_all_result(self, effect: CancelAll, result: CancelAllResult) -> None:
         self._sweepers[effect.venue].sweep_soon()
         state, times, clock = self.writer.state, self.writer.halt_clock, self._parts.clock
-        report_halt(effect, result, state, times, self.inbox, clock, self._performer.cancel_all)
+        report_halt(effect, result, state, times, self.inbox, clock, self._performer.cancel_all, self._measured_latches)
         report_drill(effect, result, state, times, self.inbox, clock, self._performer.cancel_all)
 
     def _on_not_empty(self, effect: CancelAll, not_empty: NotEmpty) -> None:

@@ -22,17 +22,23 @@ def report_halt(
     inbox: Inbox,
     clock: Clock,
     cancel_again: Callable[[CancelAll, int], None],
+    measured: set[int],
 ) -> None:
     """Report to the writer how long a halt took, if the result is of the venue that the halt left.
 
     A venue that was empty before the latch proves nothing about the orders open at the latch: ``cancel_again`` then repeats it.
+    ``measured`` are the latches whose venue was proven empty: what is cancelled later, as by a flatten, is not of that halt.
     """
     if state.position.stage is not Stage.HALTED or effect.venue is not state.watched or times is None:
+        return
+    if times.latched_ns in measured:
         return
     empty = result.empty_ns >= 0
     if empty and result.empty_ns < times.latched_ns:
         cancel_again(effect, result.orders)
         return
+    if empty:
+        measured.add(times.latched_ns)
     inbox.fact(
         HaltCompleted(
             cause=state.halt_cause or "",

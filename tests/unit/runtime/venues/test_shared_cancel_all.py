@@ -127,9 +127,20 @@ def test_a_venue_empty_before_the_latch_is_no_proof_of_the_halt(empty_ns: int, t
     state: Any = SimpleNamespace(position=Position(Stage.HALTED), watched=MOCK, halt_cause="operator")
     again, inbox = list[tuple[CancelAll, int]](), Inbox()
     times = HaltClock(known_ns=0, latched_ns=1_000)
-    report_halt(
-        HALT, CancelAllResult(1, empty_ns, empty_ns), state, times, inbox, SetClock(Millis(0)), lambda *one: again.append(one)
-    )
+    result, cancel = CancelAllResult(1, empty_ns, empty_ns), lambda *one: again.append(one)
+    report_halt(HALT, result, state, times, inbox, SetClock(Millis(0)), cancel, set())
     reported = [fact.input for fact in inbox._facts if isinstance(fact.input, HaltCompleted)]
     assert again == ([(HALT, 1)] if took_us is None else [])
     assert [one.latch_to_cancelled_us for one in reported] == ([] if took_us is None else [took_us])
+
+
+@pytest.mark.parametrize(("empty_ns", "times_reported"), [(3_000, 1), (-1, 2)])
+def test_what_is_cancelled_after_a_halt_is_proven_is_not_of_that_halt(empty_ns: int, times_reported: int) -> None:
+    state: Any = SimpleNamespace(position=Position(Stage.HALTED), watched=MOCK, halt_cause="operator")
+    inbox, measured, clock = Inbox(), set[int](), SetClock(Millis(0))
+    times = HaltClock(known_ns=0, latched_ns=1_000)
+    for result in (CancelAllResult(3, empty_ns, empty_ns), CancelAllResult(0, 9_000, 9_000)):
+        report_halt(HALT, result, state, times, inbox, clock, lambda *_: None, measured)
+    reported = [fact.input for fact in inbox._facts if isinstance(fact.input, HaltCompleted)]
+    assert len(reported) == times_reported
+    assert reported[0].cancelled == 3
