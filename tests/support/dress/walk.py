@@ -310,7 +310,7 @@ class Walk:
         self._expect("MEXC got no order at VALIDATED", self.stage.record.count(ORDER, phase="VALIDATED again") == 0)
 
     async def _refused(self, name: str) -> None:
-        await self._until(f"it sees: {name}", lambda now: any(edge.get("blind") for edge in now.get("next_edges", ())))
+        await self._until(f"it sees: {name}", lambda now: bool(now) and not _sees(now))
         await self.types(f"gatehouse propose advance --reason {quoted(name)}", exits=3, prints=["target-not-seen"])
 
     async def back_to_mock(self) -> None:
@@ -412,7 +412,13 @@ class Walk:
 
 def _ready(now: dict[str, Any]) -> bool:
     """It is armed, and sees where the next step leads."""
-    return bool(now.get("armed")) and not any(edge.get("blind") for edge in now.get("next_edges", ()))
+    return bool(now.get("armed")) and _sees(now)
+
+
+def _sees(now: dict[str, Any]) -> bool:
+    """Whether everything is seen of where the next steps lead; what an account holds is for a person to change."""
+    facts = [fact for edge in now.get("next_edges", ()) for fact in edge["landing"]]
+    return all(fact["ok"] or fact["sight"] == "holdings" for fact in facts)
 
 
 def _key_of(roster: str, person: str) -> str:
