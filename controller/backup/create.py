@@ -99,7 +99,7 @@ def create_backup(
         name = copy_name(owner, datetime.fromtimestamp(manifest.created_ms / 1000, tz=UTC), journal.entries, to)
         path = to / name
         members = _members(manifest, sources, key, on_step)
-        size = _sealed(path, packed(members), owner, settings.backup.recipients)
+        size = _sealed(path, packed(members), owner, settings.backup.recipients, data)
         record_created(data, CopyMade(name, Millis(manifest.created_ms), journal.entries, manifest.until))
         removed = _retained(to, owner, keep, data) if keep else ()
     return Created(path, size, manifest, time.monotonic() - began, removed)
@@ -120,7 +120,9 @@ def _prepared(directory: Path, settings: Settings, to: Path) -> Ed25519PrivateKe
             f"there is no journal in {data} yet", code="backup-no-journal", remedy="Start the controller once: `gatehouse run`."
         )
     try:
-        to.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not to.is_dir():
+            to.mkdir(mode=0o700, parents=True, exist_ok=True)
+            hand_over(to, data)
     except OSError as error:
         raise UsageError(
             f"{to} cannot be made: {error.strerror}", code="no-directory", remedy="Name a folder that you can write to."
@@ -276,14 +278,18 @@ def _digest(path: Path) -> str:
         return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
-def _sealed(path: Path, pieces: Iterator[bytes], owner: Owner, recipients: tuple[str, ...]) -> int:
-    """Write the copy under another name, sync it, and only then give it its name. Returns its size."""
+def _sealed(path: Path, pieces: Iterator[bytes], owner: Owner, recipients: tuple[str, ...], data: Path) -> int:
+    """Write the copy under another name, sync it, and only then give it its name. Returns its size.
+
+    A copy that root makes is the deployment's user's, whose restore drill reads it.
+    """
     for old in partials_in(path.parent, owner):
         old.unlink()
     draft = path.with_name(f".{path.name}{PARTIAL}")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         with os.fdopen(handle, "wb", buffering=0) as file:
+            hand_over(handle, data)
             seal(_synced(pieces, handle), file, recipients)
             os.fsync(handle)
             size = file.tell()

@@ -15,6 +15,7 @@ from controller.backup.schedule import Schedule, schedule_of, write_units
 from controller.backup.sealed import new_identity
 from controller.cli.setup.deployment import private_file
 from controller.cli.shared.output import stderr
+from controller.journal.files import hand_over
 from controller.settings.deployment import FILE_NAME, load_settings
 from exchange.errors import ConfigError, UsageError
 from exchange.model import Millis
@@ -30,6 +31,7 @@ def make_identity(file: Path) -> str:
     secret, public = new_identity()
     try:
         private_file(file, f"# public key: {public}\n{secret}\n")
+        hand_over(file, file.parent)
     except OSError as error:
         raise UsageError(
             f"the identity cannot be written to {file}: {error.strerror}",

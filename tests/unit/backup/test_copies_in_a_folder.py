@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -87,3 +88,10 @@ def test_retention_leaves_the_copies_of_another_deployment(deployment: Path, tmp
     others = put(copies, Owner("demo", key_digits("another's")), NOON - timedelta(days=1))
     create_backup(deployment, copies, now=lambda: Millis(int(NOON.timestamp() * 1000)), keep=1)
     assert others.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_copy_that_root_makes_can_be_read_by_the_controllers_user(deployment: Path, tmp_path: Path) -> None:
+    os.chown(deployment / "var", 65_534, 65_534)
+    made = create_backup(deployment, tmp_path / "copies", now=lambda: Millis(DAY_MS * 20_000))
+    assert {path.stat().st_uid for path in (made.path, made.path.parent)} == {65_534}
