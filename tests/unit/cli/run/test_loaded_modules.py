@@ -26,6 +26,7 @@ BODIES = {
     "watchdog": "controller.cli.run.watchdog_run",
     "testnet": "controller.cli.run.testnet_run, controller.cli.run.testnet_options",
     "witness": "controller.cli.run.witness_run",
+    "fleet": "controller.cli.run.fleet_run",
 }
 """For each verb what it imports when it runs."""
 
@@ -47,6 +48,7 @@ NEVER = {
     "witness": NOWHERE
     | {"httpx", "httpcore", "transitions"}
     | {"controller.bootstrap", "controller.console", "exchange.mexc", "exchange.testnet"},
+    "fleet": NOWHERE - {"jinja2"} | {"controller.bootstrap", "controller.gateway", "exchange.mexc", "exchange.testnet"},
 }
 """For each verb packages that its process does not load."""
 
