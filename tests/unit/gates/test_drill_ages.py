@@ -16,7 +16,7 @@ from tests.unit.policies.policy_kit import example
 
 TEAM = example("team")
 RUN = good_run(TEAM)
-ASKED = [kind for kind, spec in DRILLS.items() if spec.metric is not None and spec.required]
+ASKED = [kind for kind, spec in DRILLS.items() if spec.metric is not None]
 
 
 def judged(kind: DrillKind, age_ms: int | None, source: DataSource = DataSource.LIVE) -> GateResult:
@@ -50,5 +50,5 @@ def test_a_drill_on_simulated_data_opens_no_production_gate() -> None:
     assert verdict(DrillKind.STALE, 0, DataSource.SYNTHETIC) is Verdict.INVALID
 
 
-def test_every_drill_but_a_halt_and_a_restore_is_asked_for() -> None:
-    assert set(DrillKind) - set(ASKED) == {DrillKind.HALT, DrillKind.RESTORE}
+def test_every_drill_but_a_halt_is_asked_for() -> None:
+    assert set(DrillKind) - set(ASKED) == {DrillKind.HALT}
