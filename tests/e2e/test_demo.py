@@ -19,7 +19,7 @@ from controller.core.events import HaltMeasured
 from controller.journal.sqlite import read_journal
 from tests.support.proofs import long_form
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(660)]
 
 CHAPTERS = (
     "Two venues on a recorded market",
@@ -50,7 +50,7 @@ def alive(pid: int) -> bool:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
     directory = tmp_path_factory.mktemp("d") / "x"
     environment = {**ENVIRONMENT, "NO_COLOR": "1", "COLUMNS": "120"}
-    return directory, subprocess.run(command(directory), capture_output=True, text=True, timeout=220, check=False, env=environment)
+    return directory, subprocess.run(command(directory), capture_output=True, text=True, timeout=600, check=False, env=environment)
 
 
 @whole_demo
