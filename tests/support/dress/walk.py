@@ -299,7 +299,7 @@ class Walk:
     async def _acknowledge(self) -> None:
         """Acknowledge every critical alert, as the operator who caused it does: after 15 minutes an open one refuses a step up."""
         listed = await self.types("gatehouse alerts list -o json", quiet=True)
-        for one in json.loads(listed.output):
+        for one in listed.json:
             if one["severity"] == "critical":
                 await self.types(f"gatehouse ack-alert {one['id']} --key {self.key} --reason {quoted('part of the rehearsal')}")
 
