@@ -97,6 +97,9 @@ def test_two_clicks_halt(browser: Browser, console: Console) -> None:
     expect(window.page.locator("h2")).to_have_text("The halt is accepted")
     assert console.port.halted == ["by hand, from the console"]
     assert console.port.halted_by == ["console page"]
+    with window.page.expect_response(lambda one: one.request.resource_type == "xhr") as read_again:
+        console.publish(an_entry(1842, "halted", "by hand"))
+    assert read_again.value.status == 200
     assert window.page_errors == []
     window.page.context.close()
 

@@ -69,7 +69,7 @@ class ApprovalPage:
         """Show what a signed command says and who signed it."""
         envelope = (await read_form(request, FORM_LIMIT)).get("envelope", "")
         checked = await self._port.inspector.check(envelope)
-        return await show(self._port, "checked.html", "/approvals", checked=checked, envelope=envelope)
+        return await show(self._port, "checked.html", "/approvals", posted=True, checked=checked, envelope=envelope)
 
     async def submit(self, request: Request) -> Response:
         """Hand a signed command in."""
@@ -77,8 +77,8 @@ class ApprovalPage:
         try:
             receipt = await self._port.submit(envelope)
         except GateRefused as refused:
-            return await show(self._port, "refused.html", "/approvals", code=409, error=refused, gate=refused.gate)
-        return await show(self._port, "receipt.html", "/approvals", receipt=receipt)
+            return await show(self._port, "refused.html", "/approvals", code=409, posted=True, error=refused, gate=refused.gate)
+        return await show(self._port, "receipt.html", "/approvals", posted=True, receipt=receipt)
 
     async def _commands(self) -> Sequence[EntryView]:
         return (await self._port.inspector.newest(Topic.COMMANDS)).entries

@@ -80,12 +80,16 @@ async def rows_of(question: Awaitable[Sequence[RowT]]) -> Rows[RowT]:
         return Rows((), f"{error.message}. {error.remedy}")
 
 
-async def show(port: OperatorPort, template: str, here: str, *, code: int = 200, **values: Any) -> Response:
-    """Render a page. ``here`` is its path in ``PLACES``; ``values`` may hold a status that was read before as ``s``."""
+async def show(port: OperatorPort, template: str, here: str, *, code: int = 200, posted: bool = False, **values: Any) -> Response:
+    """Render a page. ``here`` is its path in ``PLACES``; ``values`` may hold a status that was read before as ``s``.
+
+    ``posted``: it answers a form, so its own address cannot be read again; what is live on it comes from ``here``.
+    """
     status = values.pop("s", None) or await port.status()
     shown = {
         "s": status,
         "here": here,
+        "again": "" if not posted else here if here in {place.path for place in PLACES} else "/",
         "places": PLACES,
         "real_money": is_real_money(status),
         "notice": notice(status),

@@ -55,7 +55,7 @@ class Halting:
         reason = _reason(form.get("reason", ""))
         receipt = await self._port.halt(reason, by=self._halts_as(request.scope))
         try:
-            return await show(self._port, "halted.html", "", receipt=receipt)
+            return await show(self._port, "halted.html", "", posted=True, receipt=receipt)
         except GatehouseError:
             # It is halted; a status that cannot be read must not hide that.
             return Response(receipt.model_dump_json(), media_type="application/json")

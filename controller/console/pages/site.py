@@ -63,6 +63,6 @@ def _with_errors(port: OperatorPort, handler: Handler, here: str) -> Handler:
             return await handler(request)
         except GatehouseError as error:
             code = 404 if error.code in _NOT_FOUND else http_status(error)
-            return await show(port, "problem.html", here, code=code, error=error)
+            return await show(port, "problem.html", here, code=code, posted=request.method == "POST", error=error)
 
     return answer

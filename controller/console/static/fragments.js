@@ -38,7 +38,8 @@ function keepFocus(old, fresh) {
 export async function refreshFragments() {
   const live = [...document.querySelectorAll("[data-live]")].filter((element) => element.id);
   if (!live.length) return;
-  const page = await fetchPage(window.location.href);
+  // The answer to a form has no address that can be read again; the frame names the page that has the same parts.
+  const page = await fetchPage(document.body.dataset.again || window.location.href);
   for (const element of live) {
     const fresh = page.getElementById(element.id);
     if (!fresh || isUsed(element) || fresh.isEqualNode(element)) continue;

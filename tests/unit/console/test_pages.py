@@ -204,6 +204,8 @@ async def test_a_signed_command_is_shown_before_it_is_handed_in() -> None:
     done = await post("/approvals/submit", {"envelope": "{}"}, port)
     assert port.submitted == ["{}"]
     assert "The command is accepted" in done.text
+    # The answer to a form cannot be read again at its own address.
+    assert 'data-again="/approvals"' in done.text
 
 
 async def test_a_command_with_too_few_or_bad_signatures_is_not_green() -> None:
