@@ -64,6 +64,7 @@ class Walk:
         await self.look()
         await self.start()
         await self.climb("TESTNET_VALIDATING")
+        await self._until("MEXC judges a test order", lambda _: self.stage.record.count(TEST, phase="TESTNET_VALIDATING") > 0)
 
     async def look(self) -> None:
         """Set up, and see every refusal of a wrong venue."""
