@@ -317,8 +317,15 @@ class Walk:
         self._expect("MEXC got no order at VALIDATED", self.stage.record.count(ORDER, phase="VALIDATED again") == 0)
 
     async def _refused(self, name: str) -> None:
-        await self._until(f"it sees: {name}", lambda now: bool(now) and not _sees(now))
-        await self.types(f"gatehouse propose advance --reason {quoted(name)}", exits=3, prints=["target-not-seen"])
+        """Propose until the step is refused: what was seen a moment ago still counts for as long as the policy lets it."""
+        command = f"gatehouse propose advance --reason {quoted(name)}"
+
+        async def refused() -> bool:
+            said = await self.types(command, exits=(0, 3), quiet=True)
+            return said.code == 3 and "target-not-seen" in said.output
+
+        await self._wait(f"the step is refused: {name}", refused, 180)
+        await self.note(command, "exit code 3, “target-not-seen”")
 
     async def back_to_mock(self) -> None:
         """Solo: demoted. Team: bob's key is revoked, which halts, because two persons are needed; then a reset."""
