@@ -317,15 +317,19 @@ class Walk:
         self._expect("MEXC got no order at VALIDATED", self.stage.record.count(ORDER, phase="VALIDATED again") == 0)
 
     async def _refused(self, name: str) -> None:
-        """Propose until the step is refused: what was seen a moment ago still counts for as long as the policy lets it."""
-        command = f"gatehouse propose advance --reason {quoted(name)}"
-
-        async def refused() -> bool:
-            said = await self.types(command, exits=(0, 3), quiet=True)
-            return said.code == 3 and "target-not-seen" in said.output
-
-        await self._wait(f"the step is refused: {name}", refused, 180)
-        await self.note(command, "exit code 3, “target-not-seen”")
+        """No step up. While the gate passes, the proposal is refused; while it does not, a signed command is, when it is submitted."""
+        await self._until(f"it sees: {name}", lambda now: bool(now) and not _sees(now))
+        self.commands += 1
+        file = self.stage.home("desk") / f"{self.commands}-unseen.json"
+        command = f"gatehouse propose advance --reason {quoted(name)} --file {file} && chmod 666 {file}"
+        proposed = await self.types(command, exits=(0, 3), quiet=True)
+        if proposed.code == 3:
+            self._expect("the proposal is refused, because MEXC is not seen", "target-not-seen" in proposed.output)
+            return
+        self._expect("the proposal says that the gate does not pass", "The gate does not pass now" in proposed.output)
+        for person in ("alice", "bob") if self.team else ("alice",):
+            await self._signs(person, file)
+        await self.types(f"gatehouse submit {file}", exits=3)
 
     async def back_to_mock(self) -> None:
         """Solo: demoted. Team: bob's key is revoked, which halts, because two persons are needed; then a reset."""
