@@ -317,7 +317,7 @@ class Walk:
         self._expect("MEXC got no order at VALIDATED", self.stage.record.count(ORDER, phase="VALIDATED again") == 0)
 
     async def _refused(self, name: str) -> None:
-        """No step up. While the gate passes, the proposal is refused; while it does not, a signed command is, when it is submitted."""
+        """No step up: while the gate passes the proposal is refused, and while it does not, the signed command."""
         await self._until(f"it sees: {name}", lambda now: bool(now) and not _sees(now))
         self.commands += 1
         file = self.stage.home("desk") / f"{self.commands}-unseen.json"
