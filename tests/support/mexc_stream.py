@@ -101,7 +101,7 @@ def url_of(server: Server) -> str:
     return f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}/ws"
 
 
-QUICK = StreamTiming(ping_every=40, idle_after=300, renew_every=60_000, retry_first=10, retry_most=20, subscribe_within=300)
+QUICK = StreamTiming(ping_every=40, idle_after=10_000, renew_every=60_000, retry_first=10, retry_most=20, subscribe_within=300)
 
 
 @dataclass

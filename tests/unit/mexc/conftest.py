@@ -120,7 +120,7 @@ async def running(handler: Handler) -> AsyncIterator[StubVenue]:
         await server.wait_closed()
 
 
-QUICK = StreamTiming(ping_every=50, idle_after=400, renew_every=60_000, retry_first=10, retry_most=20, subscribe_within=300)
+QUICK = StreamTiming(ping_every=50, idle_after=10_000, renew_every=60_000, retry_first=10, retry_most=20, subscribe_within=300)
 LIMITS = SignerLimits(frozenset({"MXUSDT"}), Decimal(100))
 
 

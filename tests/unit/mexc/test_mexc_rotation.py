@@ -56,7 +56,7 @@ async def start(wire: tuple[StubStream, Server], serving: Any, clock: Any) -> As
     async def begin(timing: StreamTiming = QUICK, limits: WatchLimits = DEFAULT_WATCH_LIMITS) -> tuple[MexcFeed, StubStream, Rest]:
         stub, server = wire
         rest, url = await serving(Rest)
-        endpoint = VenueEndpoint(url, url_of(server), Reach.LOOPBACK, Timeouts(500, 500, 500, 800), timing)
+        endpoint = VenueEndpoint(url, url_of(server), Reach.LOOPBACK, Timeouts(5_000, 5_000, 5_000, 8_000), timing)
         feed = open_feed(["MXUSDT"], endpoint, clock, Random(3), watch_limits=limits)
         feeds.append(feed)
         tasks.append(asyncio.create_task(feed.run()))
@@ -73,7 +73,7 @@ async def start(wire: tuple[StubStream, Server], serving: Any, clock: Any) -> As
 async def until(feed: MexcFeed, condition: Callable[[], bool]) -> list[FeedStatus]:
     """Wait for a condition; the statuses received on the way."""
     received = [feed.status("MXUSDT")]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not condition():
             await feed.changed()
             received.append(feed.status("MXUSDT"))
@@ -219,7 +219,7 @@ async def listen(wire: tuple[StubStream, Server], serving: Any, at: Any) -> Asyn
 
 
 async def following(events: AsyncIterator[VenueEvent]) -> VenueEvent:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         return await anext(events)
 
 

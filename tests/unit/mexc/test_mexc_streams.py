@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from decimal import Decimal
 from random import Random
 from typing import Any
@@ -44,13 +45,13 @@ async def start(wire: tuple[StubStream, Server], serving: Any, clock: Any) -> As
     feeds: list[MexcFeed] = []
 
     async def begin(
-        snapshots: Sequence[DepthReply] = (), limits: WatchLimits = DEFAULT_WATCH_LIMITS
+        snapshots: Sequence[DepthReply] = (), limits: WatchLimits = DEFAULT_WATCH_LIMITS, timing: StreamTiming = QUICK
     ) -> tuple[MexcFeed, StubStream, Rest]:
         stub, server = wire
         rest, url = await serving(Rest)
         if snapshots:
             rest.snapshots = list(snapshots)
-        endpoint = VenueEndpoint(url, url_of(server), Reach.LOOPBACK, Timeouts(500, 500, 500, 800), QUICK)
+        endpoint = VenueEndpoint(url, url_of(server), Reach.LOOPBACK, Timeouts(5_000, 5_000, 5_000, 8_000), timing)
         feed = open_feed(["MXUSDT"], endpoint, clock, Random(3), watch_limits=limits)
         feeds.append(feed)
         tasks.append(asyncio.create_task(feed.run()))
@@ -65,7 +66,7 @@ async def start(wire: tuple[StubStream, Server], serving: Any, clock: Any) -> As
 
 
 async def until(feed: MexcFeed, condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not condition():
             await feed.changed()
 
@@ -136,7 +137,7 @@ async def test_a_quiet_market_is_confirmed_and_stays_live(start: Start) -> None:
     feed, stub, rest = await start(limits=WatchLimits(stall_after=50))
     await until(feed, lambda: version(feed) == 10)
     asked = len(rest.snapshots)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while stub.pings < 40:
             await stub.push(TradeBatch("MXUSDT", (MarketTrade("MXUSDT", ONE, ONE, Side.BUY, Millis(9), "t"),)))
             await feed.changed()
@@ -144,7 +145,7 @@ async def test_a_quiet_market_is_confirmed_and_stays_live(start: Start) -> None:
 
 
 async def test_a_silent_stream_is_closed(start: Start) -> None:
-    feed, stub, _ = await start()
+    feed, stub, _ = await start(timing=replace(QUICK, idle_after=300))
     stub.mute = True
     await until(feed, lambda: len(stub.connections) >= 2)
     assert stub.pings > 0
@@ -202,7 +203,7 @@ async def listen(wire: tuple[StubStream, Server], serving: Any, at: Any) -> Asyn
 
 
 async def following(events: AsyncIterator[VenueEvent]) -> VenueEvent:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         return await anext(events)
 
 
