@@ -15,6 +15,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Protocol
 
+from exchange.decimals import decimals
 from exchange.model import OrderType, Side, SymbolRules
 
 CLIENT_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
@@ -175,15 +176,6 @@ def bought_for(amount: Decimal, best: Decimal, rules: SymbolRules) -> Decimal:
     return rules.quantise_quantity(_WIDE.divide(amount, _WIDE.multiply(best, 1 + COLLAR)))
 
 
-def decimals(value: Decimal) -> int:
-    """How many decimals a finite number needs, trailing zeros not counted."""
-    _, digits, exponent = value.as_tuple()
-    if not isinstance(exponent, int) or not value:
-        return 0
-    zeros = len(digits) - len("".join(map(str, digits)).rstrip("0"))
-    return max(0, -(exponent + zeros))
-
-
 def _numbers(order: OrderForm) -> Mapping[Field, Decimal | None]:
     return {Field.PRICE: order.price, Field.QUANTITY: order.quantity, Field.AMOUNT: order.quote_quantity}
 
@@ -195,12 +187,12 @@ def _client_id(order: OrderForm) -> Fault | None:
 
 def _values(numbers: Mapping[Field, Decimal], rules: SymbolRules) -> Fault | None:
     for name, value in numbers.items():
-        precision = NUMBERS[name].decimals(rules)
-        if not value.is_finite() or value.adjusted() >= DIGITS or decimals(value) > DECIMALS:
+        precision, needed = NUMBERS[name].decimals(rules), decimals(value)
+        if not value.is_finite() or value.adjusted() >= DIGITS or needed > DECIMALS:
             return Fault(name, Flaw.ILLEGAL, value)
         if value <= 0:
             return Fault(name, Flaw.NOT_POSITIVE, value)
-        if decimals(value) > precision:
+        if needed > precision:
             return Fault(name, Flaw.DECIMALS, value, Decimal(1).scaleb(-precision))
     return None
 

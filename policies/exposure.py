@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal, localcontext
 from enum import StrEnum
 
+from exchange.decimals import exponent
 from exchange.model import Millis, OrderIntent, OrderStatus, OrderType, Quote, Side, SymbolRules, round_up
 from exchange.orders import WORKING
 from policies.eur import NO_RATES, Rates, priced
@@ -152,38 +153,21 @@ def worst_case(
 def in_eur(quote_amount: Decimal, policy: Policy) -> Decimal:
     """Convert an amount of the quote asset to EUR at the pinned rate, rounded up."""
     with localcontext(WIDE):
-        return round_up(quote_amount / policy.eur_rate.quote_per_eur, EUR_STEP)
+        return _eur(quote_amount, policy)
 
 
 def working_buy_quote(order: OrderRisk, ask: Decimal, taker_fee: Decimal) -> Decimal | MissingInput:
     """The largest amount of the quote asset that a buy can still spend, fee included."""
-    amounts = (order.quantity, order.quote_quantity, order.price, order.executed, order.executed_quote)
-    if not all(amount is None or _amount(amount) for amount in amounts):
-        return _invalid_order(order)
-    whole = order.status in {OrderStatus.ADMITTED, OrderStatus.UNKNOWN}
     with localcontext(WIDE):
-        if order.quantity is not None:
-            remaining = order.quantity - (_ZERO if whole else order.executed)
-            if order.type is OrderType.MARKET:
-                price = ask * MARKET_BUFFER
-            elif order.price is not None:
-                price = max(order.price, ask)
-            else:
-                return _invalid_order(order)
-            cost = remaining * price
-        elif order.quote_quantity is not None:
-            cost = order.quote_quantity - (_ZERO if whole else order.executed_quote)
-        else:
-            return _invalid_order(order)
-        return max(cost, _ZERO) * (1 + taker_fee)
+        return _buy_quote(order, ask, taker_fee)
 
 
 def sane(value: Decimal) -> bool:
     """Whether an amount is positive, finite, and of a size that arithmetic here handles exactly."""
     if not value.is_finite() or value <= 0 or value.adjusted() > _LARGEST_EXPONENT:
         return False
-    exponent = value.as_tuple().exponent
-    return isinstance(exponent, int) and exponent >= _SMALLEST_EXPONENT
+    last = exponent(value)
+    return last is not None and last >= _SMALLEST_EXPONENT
 
 
 def at_rate(policy: Policy, rates: Rates, now: Millis) -> Policy | MissingInput:
@@ -257,6 +241,33 @@ def missing_rules(symbol: str, rules: SymbolRules | None) -> MissingInput | None
     return MissingInput(InputName.SYMBOL_RULES, symbol, f"the venue's rules for {symbol} are not valid numbers")
 
 
+def _eur(quote_amount: Decimal, policy: Policy) -> Decimal:
+    """``in_eur`` for callers whose context is ``WIDE``: making a context takes longer than the division."""
+    return round_up(quote_amount / policy.eur_rate.quote_per_eur, EUR_STEP)
+
+
+def _buy_quote(order: OrderRisk, ask: Decimal, taker_fee: Decimal) -> Decimal | MissingInput:
+    """``working_buy_quote`` for callers whose context is ``WIDE``."""
+    amounts = (order.quantity, order.quote_quantity, order.price, order.executed, order.executed_quote)
+    if not all(amount is None or _amount(amount) for amount in amounts):
+        return _invalid_order(order)
+    whole = order.status in {OrderStatus.ADMITTED, OrderStatus.UNKNOWN}
+    if order.quantity is not None:
+        remaining = order.quantity - (_ZERO if whole else order.executed)
+        if order.type is OrderType.MARKET:
+            price = ask * MARKET_BUFFER
+        elif order.price is not None:
+            price = max(order.price, ask)
+        else:
+            return _invalid_order(order)
+        cost = remaining * price
+    elif order.quote_quantity is not None:
+        cost = order.quote_quantity - (_ZERO if whole else order.executed_quote)
+    else:
+        return _invalid_order(order)
+    return max(cost, _ZERO) * (1 + taker_fee)
+
+
 def _of_symbol(
     symbol: str, account: AccountView, quotes: Mapping[str, Quote], rules: SymbolRules | None, at: tuple[Policy, Millis]
 ) -> list[ExposureItem] | MissingInput:
@@ -285,12 +296,12 @@ def _items(
     items: list[ExposureItem] = []
     if held:
         value = held * ask
-        items.append(ExposureItem(rules.base, rules.symbol, None, value, in_eur(value, policy)))
+        items.append(ExposureItem(rules.base, rules.symbol, None, value, _eur(value, policy)))
     for order in buys:
-        cost = working_buy_quote(order, ask, rules.taker_fee)
+        cost = _buy_quote(order, ask, rules.taker_fee)
         if isinstance(cost, MissingInput):
             return cost
-        items.append(ExposureItem(order.client_id, rules.symbol, order.status, cost, in_eur(cost, policy)))
+        items.append(ExposureItem(order.client_id, rules.symbol, order.status, cost, _eur(cost, policy)))
     return items
 
 

@@ -25,8 +25,9 @@ from enum import StrEnum
 from itertools import islice
 
 from exchange.book import BookStatus, Level
+from exchange.decimals import decimals
 from exchange.errors import ConfigError, UsageError
-from exchange.forms import bought_for, collar_price, decimals
+from exchange.forms import bought_for, collar_price
 from exchange.matching.accounts import LedgerAccount, with_fee
 from exchange.matching.events import Accepted, Canceled, EngineEvent, FillRecord, OrderView, Refusal
 from exchange.matching.fees import FeePolicy, QuoteFees

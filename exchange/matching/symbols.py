@@ -9,8 +9,8 @@ from itertools import islice
 from types import MappingProxyType
 
 from exchange.book import Level
+from exchange.decimals import decimals
 from exchange.errors import ConfigError
-from exchange.forms import decimals
 from exchange.model import OrderType, SymbolRules
 from exchange.tape import TapeGap, TapeRecord, TapeTrade
 

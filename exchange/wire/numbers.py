@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from decimal import Context, Decimal
 
+from exchange.decimals import exponent
 from exchange.forms import DECIMALS, DIGITS
 from exchange.model import Millis
 from exchange.wire.errors import ErrorCode, MalformedReply, refuse
@@ -106,8 +107,8 @@ def exact_product(first: Decimal, second: Decimal) -> Decimal:
 
 
 def _scale(value: Decimal) -> int:
-    exponent = value.as_tuple().exponent
-    return -exponent if isinstance(exponent, int) else 0
+    last = exponent(value)
+    return 0 if last is None else -last
 
 
 def _shown(value: object) -> str:
