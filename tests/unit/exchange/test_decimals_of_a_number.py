@@ -34,7 +34,7 @@ def needed(value: Decimal) -> int:
 @given(NUMBERS)
 @example(Decimal("0E-7"))
 @example(Decimal("-0.00"))
-@example(Decimal("100"))
+@example(Decimal(100))
 @example(Decimal("1E+3"))
 def test_it_is_what_the_tuple_of_digits_says(value: Decimal) -> None:
     power = value.as_tuple().exponent
