@@ -57,6 +57,7 @@ from controller.runtime.drills.practice import Means
 from controller.runtime.followers.latchfile import LATCH_FILE, LatchFile, latch_elsewhere
 from controller.runtime.followers.recent import RecentHistory
 from controller.runtime.loop.clock import SystemClock
+from controller.runtime.loop.collector import few_collections
 from controller.runtime.loop.liveness import block_halt_signal
 from controller.runtime.loop.permit import PermitOffice
 from controller.runtime.recovery.old_roster import require_trusted_roster
@@ -75,6 +76,9 @@ from controller.telemetry.redact import Redactor
 from controller.version import VERSION
 from exchange.mock.venue import MockVenue
 from exchange.ports import Clock, VenueName
+
+_YOUNG = 5_000
+"""Objects made since the last look for cycles: looking through so many takes a millisecond or two."""
 
 EXIT_STUCK = 75
 """The exit code of a process whose writer was stuck: start it again. It has halted, and goes on cancelling after the start."""
@@ -131,6 +135,7 @@ async def run(
         assembly.operator.inspector.channels_now = line.channels
         say_goodbye_at_the_end(assembly.heartbeat, nothing_left, stack)
         scrape = keep_metrics(services, assembly, clock)
+        stack.enter_context(few_collections(_YOUNG))
         await run_assembly(assembly, stack)
         show_backups(deployment, assembly, clock, services.alerts, stack)
         keep_budget(signers, assembly, clock, services.alerts.notify, stack)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import resource
 import time
@@ -28,6 +27,7 @@ from controller.rehearsal.scene import Rehearsal, Script
 from controller.rehearsal.time import VirtualClock, VirtualLoop, end_tasks, run_virtually
 from controller.rehearsal.venues import markets_play, open_venues
 from controller.rehearsal.watchdog import Beside, InsideWatchdog, OpenWatchdog
+from controller.runtime.loop.collector import few_collections
 from controller.runtime.statistics import EVERY_S
 from controller.settings.watchdog import SOCKET_FILE
 from policies.stage import Stage
@@ -165,7 +165,7 @@ def rehearse(
         result.wall_s, result.cpu_s = time.monotonic() - wall, time.process_time() - cpu
         return result
 
-    with _state_beside(script.directory), _few_collections():
+    with _state_beside(script.directory), few_collections(50_000):
         return run_virtually(work(), loop)
 
 
@@ -219,16 +219,3 @@ def _state_beside(directory: Path) -> Iterator[None]:
             del os.environ["XDG_STATE_HOME"]
         else:
             os.environ["XDG_STATE_HOME"] = before
-
-
-@contextmanager
-def _few_collections() -> Iterator[None]:
-    """What was loaded stays: the collector has nothing to look for in it."""
-    before = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-        gc.unfreeze()
