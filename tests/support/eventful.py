@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
+import tomllib
 
 import httpx
 
 from controller.core.decisions.drills import HALT_DRILL
+from controller.settings.deployment import FILE_NAME
 from controller.telemetry.w3c import TRACE_ID_HEADER
 from exchange.testnet.conditions.faults import FaultKind
 from tests.support.loopback import http_at
@@ -20,7 +21,8 @@ TRACEPARENT = f"00-{TRACE_ID}-{SPAN_ID}-01"
 
 def console_of(deployment: Rig) -> str:
     """The address of its console."""
-    return str(json.loads((deployment.directory / "console.json").read_text())["url"])
+    settings = tomllib.loads((deployment.directory / FILE_NAME).read_text())
+    return f"http://127.0.0.1:{settings['console']['port']}"
 
 
 async def scrape(deployment: Rig, accept: str = "text/plain") -> str:
