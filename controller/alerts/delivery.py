@@ -20,6 +20,9 @@ from controller.core.effects import Alert, AlertKind
 from exchange.model import Millis
 from exchange.ports import Clock
 
+END_WITHIN_S = 3.0
+"""How long a process that ends waits for its channels, all together."""
+
 MOST_QUEUED = 128
 MOST_LEFT_BEHIND = 3
 KEEP_MS = 24 * 3_600_000

@@ -1,20 +1,16 @@
-"""Opens the channels for alerts, and connects what they say with the journal. ``gatehouse run`` and ``alerts test`` call it."""
+"""Delivers the alerts of a controller, and connects what they say with the journal. ``bootstrap.run`` calls it."""
 
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import deque
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 from pathlib import Path
 
-from controller.alerts.apprise_channel import AppriseChannel
-from controller.alerts.delivery import Delivery, Hooks, Route, failing_title
-from controller.alerts.hours import QuietHours
-from controller.alerts.notice import Channel, Notice, Source
-from controller.alerts.webhook import Webhook
+from controller.alerts.delivery import END_WITHIN_S, Delivery, Hooks, Route, failing_title
+from controller.alerts.notice import Notice, Source
 from controller.bootstrap.key_ends import watch_key_ends
 from controller.bootstrap.read import Deployment
 from controller.console.channels import ChannelView
@@ -25,44 +21,14 @@ from controller.core.effects import Alert, AlertKind
 from controller.core.inputs import AlertDelivered, AlertEnded, Input
 from controller.runtime.assembly import Assembly
 from controller.runtime.loop.writer import CommittedBatch
-from controller.settings.alerts import ChannelSettings, WebhookAlertSettings
-from controller.settings.deployment import Settings, read_secret
+from controller.settings.channels import open_channel, quiet_hours
+from controller.settings.deployment import Settings
 from controller.telemetry.alerts import Alerts
 from controller.telemetry.redact import Redactor
 from controller.telemetry.sentry import Reports
 from exchange.ports import Clock
 
-END_WITHIN_S = 3.0
-"""How long a process that ends waits for its channels, all together."""
-
 MOST_EARLY = 256
-
-_TOKEN = re.compile(r"[A-Za-z0-9_+=~%-]{8,}")
-_PUBLIC = re.compile(r"^(localhost|[a-z]+://.*|[0-9.]+)$")
-
-
-def open_channel(directory: Path, settings: ChannelSettings, redactor: Redactor) -> Channel:
-    """One channel; its address and its secret are registered with ``redactor``.
-
-    Raises:
-        ConfigError: a secret is missing or readable by others, or the address is not allowed.
-    """
-    url = read_secret(directory, settings.url_file)
-    hide(redactor, url)
-    if isinstance(settings, WebhookAlertSettings):
-        secret = read_secret(directory, settings.secret_file)
-        redactor.register(secret)
-        return Webhook(settings.name, url, secret, private=settings.private)
-    return AppriseChannel(settings.name, url)
-
-
-def hide(redactor: Redactor, url: str) -> None:
-    """Register an address and whatever in it looks like a token: a library may print a part of it."""
-    redactor.register(url)
-    for part in _TOKEN.findall(url.partition("://")[2]):
-        mixed = any(one.isdigit() for one in part) and any(one.isalpha() for one in part)
-        if not _PUBLIC.match(part) and (mixed or len(part) >= 16):
-            redactor.register(part)
 
 
 def routes_of(directory: Path, settings: Settings, redactor: Redactor) -> list[Route]:
@@ -76,7 +42,6 @@ class AlertLine:
 
     def __init__(self, deployment: Deployment, clock: Clock, redactor: Redactor, reports: Reports) -> None:
         settings = deployment.settings
-        table = settings.alerts
         self._settings = settings
         self._loop = asyncio.get_running_loop()
         self._clock = clock
@@ -87,7 +52,7 @@ class AlertLine:
             routes_of(deployment.directory, settings, redactor),
             Source(settings.controller_id, settings.environment.value),
             clock,
-            hours=QuietHours(table.quiet_from, table.quiet_to, table.zone),
+            hours=quiet_hours(settings.alerts),
             hooks=Hooks(handed_over=self._handed_over, failing=self._failing, recovered=self._recovered),
         )
         self.alerts = Alerts(

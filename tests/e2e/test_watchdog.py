@@ -13,6 +13,7 @@ from pathlib import Path
 
 from controller.watchdog.log import is_locked
 from tests.support.memory import children_of
+from tests.support.receivers import receiving, until
 from tests.support.rig import Rig, rig
 
 HUNG = Path(__file__).parents[1] / "support" / "hung_writer.py"
@@ -22,6 +23,12 @@ TABLE = f"""
 enabled = true
 lease_s = {LEASE_S}
 idle_s = 600
+"""
+CHAT = """
+[[alerts.channels]]
+name = "chat"
+to = "apprise"
+url_file = "chat.url"
 """
 WITHIN_S = LEASE_S + 5
 
@@ -107,6 +114,17 @@ async def test_a_killed_controller_leaves_no_order_and_the_next_start_halts(tmp_
         assert await seconds_until_empty(deployment) <= WITHIN_S
         await deployment.start()
         await halted_by_the_watchdog(deployment)
+
+
+async def test_a_killed_controller_is_told_to_the_channels_by_the_watchdog(tmp_path: Path) -> None:
+    with receiving() as chat:
+        async with watched(tmp_path / "deployment", TABLE + CHAT) as deployment:
+            address = deployment.directory / "chat.url"
+            address.write_text(f"json://127.0.0.1:{chat.port}/")
+            address.chmod(0o600)
+            await placed(deployment, 1)
+            await deployment.kill()
+            await asyncio.to_thread(until, lambda: any(b"dead man's switch" in post.body for post in chat.posts), 60)
 
 
 async def test_a_frozen_controller_leaves_no_order_and_places_none_afterwards(tmp_path: Path) -> None:

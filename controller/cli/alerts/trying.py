@@ -38,7 +38,7 @@ def try_channels(directory: Path) -> list[Tried]:
 
 
 def _try(directory: Path, settings: ChannelSettings, notice: Notice, redactor: Redactor) -> Tried:
-    from controller.bootstrap.alerts import open_channel
+    from controller.settings.channels import open_channel
 
     began = time.monotonic()
     try:

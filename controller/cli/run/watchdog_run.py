@@ -13,10 +13,14 @@ from functools import partial
 from pathlib import Path
 from random import Random, SystemRandom
 
+from controller.alerts.delivery import END_WITHIN_S, Delivery, Route, failing_title
+from controller.alerts.notice import Source
+from controller.core.alert_catalogue import Severity
 from controller.core.effects import Alert, AlertKind
 from controller.notifying.progress import fed
 from controller.notifying.service_manager import from_environment
 from controller.runtime.loop.clock import SystemClock
+from controller.settings.channels import open_channel, quiet_hours
 from controller.settings.deployment import Settings, load_settings, read_secret
 from controller.settings.venues import endpoint_of
 from controller.telemetry import sentry
@@ -62,7 +66,7 @@ async def serve(directory: Path, announce: Callable[[str, int], None], *, attach
     logs = open_logs(redactor)
     try:
         async with AsyncExitStack() as stack:
-            tell = await _alerts(settings, clock, redactor, stack)
+            tell = open_alerts(directory, settings, clock, redactor, stack)
             watchdog = open_watchdog(settings, Means(data, secrets, token, clock, attached=attached), tell, stack)
             lease_s = settings.watchdog.lease_s
             with _stopping(watchdog.stop):
@@ -128,11 +132,29 @@ def _tell_lockout(tell: Callable[[str, str], None], name: VenueName, lockout: Lo
     tell(f"the {name} venue has locked the watchdog out", f"HTTP {lockout.status}, for {lockout.seconds} s")
 
 
-async def _alerts(settings: Settings, clock: Clock, redactor: Redactor, stack: AsyncExitStack) -> Callable[[str, str], None]:
+def open_alerts(
+    directory: Path, settings: Settings, clock: Clock, redactor: Redactor, stack: AsyncExitStack
+) -> Callable[[str, str], None]:
+    """What sends a watchdog's alerts: to the log, to Sentry, and through every channel that this process can read.
+
+    Each channel gets them at once, whatever its step: when the controller is silent, nothing escalates. A channel whose secret this
+    process cannot read is an alert on the others and keeps no watchdog from its work.
+    """
     name, environment = settings.controller_id, settings.environment.value
     reports = sentry.from_environment(controller_id=name, environment=environment, version=VERSION, redactor=redactor)
     stack.push_async_callback(reports.aclose)
-    alerts = Alerts(clock=clock, reports=reports, redactor=redactor)
+    routes, unusable = [], []
+    for one in settings.alerts.channels:
+        try:
+            routes.append(Route(open_channel(directory, one, redactor), Severity(one.severity)))
+        except ConfigError as error:
+            unusable.append((one.name, error.message))
+    delivery = Delivery(routes, Source(name, environment), clock, hours=quiet_hours(settings.alerts))
+    alerts = Alerts(clock=clock, reports=reports, redactor=redactor, deliver=delivery.offer)
+    delivery.start()
+    stack.push_async_callback(asyncio.to_thread, delivery.end, END_WITHIN_S)
+    for channel, why in unusable:
+        alerts.decided(Alert(AlertKind.CHANNEL, failing_title(channel), f"the watchdog cannot use it: {why}"))
 
     def tell(title: str, detail: str) -> None:
         alerts.decided(Alert(AlertKind.WATCHDOG, title, detail))

@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 
 from controller.alerts.notice import Notice, Source
-from controller.bootstrap.alerts import AlertLine, hide
+from controller.bootstrap.alerts import AlertLine
 from controller.bootstrap.crashes import MARK_FILE, note_crash
 from controller.bootstrap.key_ends import look
 from controller.core.effects import Alert, AlertKind
 from controller.core.inputs import AlertDelivered, Input
 from controller.core.state import OpenAlert, State
+from controller.settings.channels import hide
 from controller.settings.deployment import Settings
 from controller.telemetry.alerts import Alerts
 from controller.telemetry.redact import Redactor
