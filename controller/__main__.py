@@ -7,17 +7,21 @@ import sys
 
 def main() -> None:
     """Run the command line; exits with the codes of architecture.md §10."""
+    arguments = sys.argv[1:]
+    from controller.cli.help_page import drawn
+
+    if drawn(arguments):
+        return
     # httpx brings a command line of its own, and rich, click and pygments for it. It does without it where it cannot be imported.
     sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
-    from controller.cli.root import process_app
+    from controller.cli.root import app_of
 
-    process = process_app(sys.argv[1]) if len(sys.argv) > 1 else None
-    if process is not None:
-        process(prog_name="gatehouse")
-        return
-    from controller.cli.app import app
+    command = app_of(arguments[0]) if arguments else None
+    if command is None:
+        from controller.cli.app import app
 
-    app(prog_name="gatehouse")
+        command = app
+    command(prog_name="gatehouse")
 
 
 if __name__ == "__main__":
