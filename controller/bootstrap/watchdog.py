@@ -7,6 +7,7 @@ left, and ends by itself. A watchdog on another host is not started here.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 
@@ -14,15 +15,15 @@ from controller.bootstrap.read import Deployment
 from controller.bootstrap.signer import Signers
 from controller.bootstrap.supervise import Supervisor
 from controller.core.effects import AlertKind
+from controller.notifying.ahead import Ahead
 from controller.runtime.followers.heartbeat import Heartbeat, Ties
+from controller.settings.beside import WATCHDOG_OUTPUT, watchdog_arguments
 from controller.settings.deployment import read_secret
 from controller.telemetry.alerts import Alerts
 from controller.telemetry.redact import Redactor
 from controller.watchdog.log import is_locked
 from exchange.ports import VenueName
 from policies.stage import Environment
-
-OUTPUT_FILE = "watchdog.out"
 
 
 def ties_of(deployment: Deployment, redactor: Redactor) -> Ties | None:
@@ -36,8 +37,11 @@ def ties_of(deployment: Deployment, redactor: Redactor) -> Ties | None:
     return Ties(settings.where(deployment.data), token, settings.lease_s, settings.is_required(production=production))
 
 
-def keep_watchdog(deployment: Deployment, alerts: Alerts, stack: AsyncExitStack) -> None:
-    """Keep a watchdog running on this host, if the settings have one here. ``stack`` ends the keeping, never the watchdog."""
+def keep_watchdog(deployment: Deployment, alerts: Alerts, stack: AsyncExitStack, ahead: Sequence[Ahead] = ()) -> None:
+    """Keep a watchdog running on this host, if the settings have one here. ``stack`` ends the keeping, never the watchdog.
+
+    It may be among the processes that were started ahead.
+    """
     settings = deployment.settings.watchdog
     if not settings.enabled or settings.address:
         return
@@ -45,10 +49,11 @@ def keep_watchdog(deployment: Deployment, alerts: Alerts, stack: AsyncExitStack)
     supervisor = Supervisor(
         "watchdog",
         AlertKind.WATCHDOG,
-        ("watchdog", "--dir", str(deployment.directory.resolve()), "--attached"),
-        deployment.data / OUTPUT_FILE,
+        watchdog_arguments(deployment.directory),
+        deployment.data / WATCHDOG_OUTPUT,
         partial(is_locked, deployment.data),
         lambda alert: loop.call_soon_threadsafe(alerts.notify, alert),
+        ahead,
     )
     supervisor.start()
     stack.callback(supervisor.end)

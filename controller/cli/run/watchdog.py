@@ -29,6 +29,9 @@ def watchdog(
 
     from controller.cli.run.watchdog_run import serve
     from controller.cli.shared.output import print_json, say
+    from controller.notifying.ahead import wait_to_begin
+
+    wait_to_begin()
 
     def announce(address: str, lease_s: int) -> None:
         if output is Output.JSON:
