@@ -12,8 +12,9 @@ def main() -> None:
 
     if drawn(arguments):
         return
-    # httpx brings a command line of its own, and rich, click and pygments for it. It does without it where it cannot be imported.
-    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
+    from controller.cli.loading import begin_loading
+
+    begin_loading()
     from controller.cli.root import app_of
 
     command = app_of(arguments[0]) if arguments else None

@@ -48,6 +48,7 @@ def run(directory: DirectoryOption = HERE, output: OutputOption = Output.TABLE) 
     """
     import asyncio
 
+    from controller.cli.loading import loaded
     from controller.cli.run.beside_first import start_beside
     from controller.cli.run.signer_first import hide_secrets, start_signer
     from controller.cli.run.waiting import show_waiting
@@ -64,6 +65,8 @@ def run(directory: DirectoryOption = HERE, output: OutputOption = Output.TABLE) 
     ahead = start_beside(directory, settings)
     # It takes a second or more, and the others load meanwhile (ADR 59, ADR 79).
     from controller.bootstrap import run as run_controller
+
+    loaded()
 
     def announce() -> None:
         gateway = f"http://{settings.gateway.host}:{settings.gateway.port}"
@@ -129,6 +132,7 @@ def run_testnet(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Run a venue that speaks MEXC's protocol, on a recorded, generated or live market. It goes on where it was stopped."""
+    from controller.cli.loading import loaded
     from controller.cli.run import testnet_options
     from controller.cli.run.testnet_run import announcement, serve
     from controller.cli.run.waiting import show_waiting
@@ -136,6 +140,7 @@ def run_testnet(
     from controller.notifying.ahead import wait_to_begin
     from controller.notifying.service_manager import from_environment
 
+    loaded()
     wait_to_begin()
     config = testnet_options.build(
         host=host,

@@ -13,7 +13,8 @@ from tests.support.rig import ROOT
 
 BUILT = """
 import sys
-sys.modules.setdefault("httpx._main", None)
+from controller.cli.loading import begin_loading
+begin_loading()
 import typer.main
 from controller.cli.root import app_of
 typer.main.get_command(app_of({verb!r}))
