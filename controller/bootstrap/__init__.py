@@ -51,7 +51,7 @@ from controller.bootstrap.venues_known import VenuesKnown, needed_at_a_start
 from controller.bootstrap.watchdog import keep_watchdog, say_goodbye_at_the_end, ties_of, vouch_while_signed
 from controller.core.effects import Alert, AlertKind
 from controller.journal.port import Journal, JournalError, JournalTakenOver, LeasedJournal
-from controller.notifying.ahead import Ahead
+from controller.notifying.ahead import Ahead, drop_all
 from controller.notifying.service_manager import NONE, ServiceManager
 from controller.runtime.assembly import Assembly, Parts
 from controller.runtime.drills.practice import Means
@@ -120,9 +120,11 @@ async def run(
         deployment = in_force(deployment, leadership)
         _close_at_the_end(services, leadership, stack)
         _alert_at_start(deployment, leadership, services.alerts, stack)
-        keep_watchdog(deployment, services.alerts, stack, ahead)
+        waiting = list(ahead)
+        keep_watchdog(deployment, services.alerts, stack, waiting)
         nothing_left = asyncio.Event()
-        keep_testnet(deployment, services.alerts.notify, nothing_left, stack, ahead)
+        keep_testnet(deployment, services.alerts.notify, nothing_left, stack, waiting)
+        drop_all(waiting)
         with lease_kept(leadership.journal):
             assembly = await signals.unless_stopped(assemble(deployment, services, leadership, signers, on_waiting, stack))
         if assembly is None:

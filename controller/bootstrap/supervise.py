@@ -21,7 +21,7 @@ class Supervisor(Thread):
     """Starts ``gatehouse`` with ``arguments`` whenever no such process runs. A thread, because the event loop may be what hangs.
 
     The process has a session of its own and outlives this one. ``is_running`` also finds one that an earlier controller started.
-    The first process is the one among ``ahead`` that was started with these arguments, if there is one.
+    ``ahead`` is a process that was started ahead with these arguments: it is the first, if one is needed.
     """
 
     def __init__(
@@ -32,12 +32,12 @@ class Supervisor(Thread):
         output: Path,
         is_running: Callable[[], bool],
         notify: Callable[[Alert], object],
-        ahead: Sequence[Ahead] = (),
+        ahead: Ahead | None = None,
     ) -> None:
         super().__init__(name=f"{name}'s process", daemon=True)
         self._what, self._kind = name, kind
         self._command = command(arguments)
-        self._ahead = next((one for one in ahead if one.arguments == tuple(arguments)), None)
+        self._ahead = ahead
         self._output = output
         self._is_running = is_running
         self._notify = notify

@@ -10,7 +10,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
@@ -18,8 +18,8 @@ from controller.bootstrap.beside import run_beside
 from controller.bootstrap.read import Deployment
 from controller.bootstrap.supervise import Supervisor
 from controller.core.effects import Alert, AlertKind
-from controller.notifying.ahead import Ahead
-from controller.settings.beside import TESTNET_OUTPUT, testnet_arguments
+from controller.notifying.ahead import Ahead, taken
+from controller.settings.beside import TESTNET_OUTPUT, arguments_of_testnet
 from exchange.errors import GatehouseError
 from exchange.mexc.provenance import ask_provenance
 from exchange.ports import VenueName
@@ -36,26 +36,27 @@ Notify = Callable[[Alert], object]
 
 
 def keep_testnet(
-    deployment: Deployment, notify: Notify, nothing_left: asyncio.Event, stack: AsyncExitStack, ahead: Sequence[Ahead] = ()
+    deployment: Deployment, notify: Notify, nothing_left: asyncio.Event, stack: AsyncExitStack, waiting: list[Ahead]
 ) -> None:
     """Keep the deployment's testnet running, if the settings have one here, until ``stack`` ends.
 
-    It is then ended too if ``nothing_left`` is set: no order of ours is open there. It may be among the processes that were
-    started ahead.
+    It is then ended too if ``nothing_left`` is set: no order of ours is open there. It is taken from those that were started
+    ahead and are ``waiting``.
     """
     settings = deployment.settings.testnet
     if settings.run is None:
         return
     directory, loop = deployment.directory.resolve(), asyncio.get_running_loop()
     state = settings.run.directory(directory, deployment.data.resolve())
+    arguments = arguments_of_testnet(deployment.directory, deployment.settings)
     supervisor = Supervisor(
         "testnet",
         AlertKind.TESTNET,
-        testnet_arguments(deployment.directory, deployment.settings),
+        arguments,
         deployment.data / TESTNET_OUTPUT,
         lambda: holder(state) is not None,
         lambda alert: loop.call_soon_threadsafe(notify, alert),
-        ahead,
+        taken(waiting, arguments),
     )
     supervisor.start()
 

@@ -7,7 +7,6 @@ left, and ends by itself. A watchdog on another host is not started here.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 
@@ -15,9 +14,9 @@ from controller.bootstrap.read import Deployment
 from controller.bootstrap.signer import Signers
 from controller.bootstrap.supervise import Supervisor
 from controller.core.effects import AlertKind
-from controller.notifying.ahead import Ahead
+from controller.notifying.ahead import Ahead, taken
 from controller.runtime.followers.heartbeat import Heartbeat, Ties
-from controller.settings.beside import WATCHDOG_OUTPUT, watchdog_arguments
+from controller.settings.beside import WATCHDOG_OUTPUT, arguments_of_watchdog
 from controller.settings.deployment import read_secret
 from controller.telemetry.alerts import Alerts
 from controller.telemetry.redact import Redactor
@@ -37,23 +36,24 @@ def ties_of(deployment: Deployment, redactor: Redactor) -> Ties | None:
     return Ties(settings.where(deployment.data), token, settings.lease_s, settings.is_required(production=production))
 
 
-def keep_watchdog(deployment: Deployment, alerts: Alerts, stack: AsyncExitStack, ahead: Sequence[Ahead] = ()) -> None:
+def keep_watchdog(deployment: Deployment, alerts: Alerts, stack: AsyncExitStack, waiting: list[Ahead]) -> None:
     """Keep a watchdog running on this host, if the settings have one here. ``stack`` ends the keeping, never the watchdog.
 
-    It may be among the processes that were started ahead.
+    It is taken from those that were started ahead and are ``waiting``.
     """
     settings = deployment.settings.watchdog
     if not settings.enabled or settings.address:
         return
     loop = asyncio.get_running_loop()
+    arguments = arguments_of_watchdog(deployment.directory)
     supervisor = Supervisor(
         "watchdog",
         AlertKind.WATCHDOG,
-        watchdog_arguments(deployment.directory),
+        arguments,
         deployment.data / WATCHDOG_OUTPUT,
         partial(is_locked, deployment.data),
         lambda alert: loop.call_soon_threadsafe(alerts.notify, alert),
-        ahead,
+        taken(waiting, arguments),
     )
     supervisor.start()
     stack.callback(supervisor.end)

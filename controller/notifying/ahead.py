@@ -74,6 +74,20 @@ def start_ahead(arguments: tuple[str, ...], output: Path, without: Collection[st
     return Ahead(arguments, process, ours)
 
 
+def taken(waiting: list[Ahead], arguments: tuple[str, ...]) -> Ahead | None:
+    """Take the process with these arguments out of those that wait; ``None`` when none of them has."""
+    found = next((one for one in waiting if one.arguments == arguments), None)
+    if found is not None:
+        waiting.remove(found)
+    return found
+
+
+def drop_all(waiting: Sequence[Ahead]) -> None:
+    """Let all that wait end: nobody took them."""
+    for one in waiting:
+        one.drop()
+
+
 def wait_to_begin() -> None:
     """Wait for the word if this process was started ahead. Ends the process when the word cannot come any more."""
     number = os.environ.pop(BEGIN, "")

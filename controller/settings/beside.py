@@ -13,12 +13,12 @@ WATCHDOG_OUTPUT, TESTNET_OUTPUT = "watchdog.out", "testnet.out"
 """What each prints, in the data directory."""
 
 
-def watchdog_arguments(directory: Path) -> tuple[str, ...]:
+def arguments_of_watchdog(directory: Path) -> tuple[str, ...]:
     """What ``gatehouse`` gets to run the watchdog of the deployment in ``directory``."""
     return ("watchdog", "--dir", str(directory.resolve()), "--attached")
 
 
-def testnet_arguments(directory: Path, settings: Settings) -> tuple[str, ...]:
+def arguments_of_testnet(directory: Path, settings: Settings) -> tuple[str, ...]:
     """What ``gatehouse`` gets to run the testnet of ``[testnet.run]``, which is there."""
     run, folder = settings.testnet.run, directory.resolve()
     assert run is not None, "the caller asks for a testnet that the settings have"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from controller.notifying.ahead import Ahead, start_ahead
-from controller.settings.beside import TESTNET_OUTPUT, WATCHDOG_OUTPUT, testnet_arguments, watchdog_arguments
+from controller.settings.beside import TESTNET_OUTPUT, WATCHDOG_OUTPUT, arguments_of_testnet, arguments_of_watchdog
 from controller.settings.deployment import Settings
 from controller.signer.spawn import DESCRIPTOR, PID
 
@@ -21,9 +21,9 @@ def start_beside(directory: Path, settings: Settings) -> tuple[Ahead, ...]:
     data = directory / settings.data
     wanted = []
     if settings.watchdog.enabled and not settings.watchdog.address and not _watchdog_runs(data):
-        wanted.append((watchdog_arguments(directory), WATCHDOG_OUTPUT))
+        wanted.append((arguments_of_watchdog(directory), WATCHDOG_OUTPUT))
     if settings.testnet.run is not None and not _testnet_runs(settings.testnet.run.directory(directory, data)):
-        wanted.append((testnet_arguments(directory, settings), TESTNET_OUTPUT))
+        wanted.append((arguments_of_testnet(directory, settings), TESTNET_OUTPUT))
     started = (start_ahead(arguments, data / output, without=(DESCRIPTOR, PID)) for arguments, output in wanted)
     return tuple(ahead for ahead in started if ahead is not None)
 
