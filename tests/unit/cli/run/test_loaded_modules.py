@@ -113,6 +113,27 @@ def test_a_verb_that_is_typed_loads_no_other_verb_and_no_process(verb: str) -> N
     assert shared <= {"controller.cli.sign.signing"}, "the moves share the options of a signature"
 
 
+DECISIONS = {"controller.bootstrap", "controller.core.events", "controller.core.decide", "controller.core.state"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "never"),
+    [
+        (["status", "-d", "/nowhere"], DECISIONS | {"cryptography", "policies.schema", "controller.runtime"}),
+        (["gates", "-d", "/nowhere"], DECISIONS | {"cryptography", "policies.schema", "controller.runtime"}),
+        (["halt", "--reason", "x", "-d", "/nowhere"], DECISIONS | {"cryptography", "policies.schema", "controller.runtime.loop"}),
+        (["propose", "advance", "--reason", "x", "-d", "/nowhere"], DECISIONS | {"cryptography.x509", "controller.runtime"}),
+        (["sign", "/nowhere"], DECISIONS | {"httpx", "cryptography.x509", "controller.runtime"}),
+        (["submit", "/nowhere"], DECISIONS | {"cryptography.x509", "controller.runtime"}),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_a_verb_that_ran_has_loaded_what_it_shows_and_no_decision(arguments: list[str], never: set[str]) -> None:
+    _, modules = typed(*arguments)
+    assert VERBS[arguments[0]] in modules
+    assert not never & modules
+
+
 def test_a_request_searches_for_no_module() -> None:
     text = "import sys, exchange.mexc.connections\nsys.meta_path.clear()\nimport httpcore._synchronization as one\n"
     text += "print(one.current_async_library(), 'sniffio' in sys.modules)"
