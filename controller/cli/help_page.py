@@ -1,4 +1,4 @@
-"""``gatehouse --help`` without loading a verb, typer or rich (ADR 59). ``controller.__main__`` calls it.
+"""``gatehouse --help`` without loading a verb, typer or rich (ADR 79). ``controller.__main__`` calls it.
 
 ``help.json`` has the texts: ``make docs`` takes them from the verbs. The page has the shape that typer gives to every other page of
 help, and a test compares the two. What this file cannot draw (a narrow terminal, another encoding) is left to typer.

@@ -1,4 +1,4 @@
-"""Where each verb is. ``controller.__main__`` loads the file of the verb that was typed and no other (ADR 59).
+"""Where each verb is. ``controller.__main__`` loads the file of the verb that was typed and no other (ADR 79).
 
 ``cli.app`` has them all, for whoever lists or completes verbs; a test compares the two.
 """

@@ -1,4 +1,4 @@
-"""``gatehouse --help`` is drawn without typer, and is the page that typer would draw (ADR 59)."""
+"""``gatehouse --help`` is drawn without typer, and is the page that typer would draw (ADR 79)."""
 
 from __future__ import annotations
 
