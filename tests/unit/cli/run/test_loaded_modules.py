@@ -121,7 +121,10 @@ DECISIONS = {"controller.bootstrap", "controller.core.events", "controller.core.
     [
         (["status", "-d", "/nowhere"], DECISIONS | {"cryptography", "policies.schema", "controller.runtime"}),
         (["gates", "-d", "/nowhere"], DECISIONS | {"cryptography", "policies.schema", "controller.runtime"}),
-        (["halt", "--reason", "x", "-d", "/nowhere"], DECISIONS | {"cryptography", "policies.schema", "controller.runtime.loop"}),
+        (
+            ["halt", "--reason", "x", "-d", "/nowhere"],
+            DECISIONS | {"cryptography.x509", "policies.schema", "controller.runtime.loop"},
+        ),
         (["propose", "advance", "--reason", "x", "-d", "/nowhere"], DECISIONS | {"cryptography.x509", "controller.runtime"}),
         (["sign", "/nowhere"], DECISIONS | {"httpx", "cryptography.x509", "controller.runtime"}),
         (["submit", "/nowhere"], DECISIONS | {"cryptography.x509", "controller.runtime"}),
