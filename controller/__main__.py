@@ -7,17 +7,22 @@ import sys
 
 def main() -> None:
     """Run the command line; exits with the codes of architecture.md §10."""
-    # httpx brings a command line of its own, and rich, click and pygments for it. It does without it where it cannot be imported.
-    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
-    from controller.cli.root import process_app
+    arguments = sys.argv[1:]
+    from controller.cli.help_page import drawn
 
-    process = process_app(sys.argv[1]) if len(sys.argv) > 1 else None
-    if process is not None:
-        process(prog_name="gatehouse")
+    if drawn(arguments):
         return
-    from controller.cli.app import app
+    from controller.cli.loading import begin_loading
 
-    app(prog_name="gatehouse")
+    begin_loading()
+    from controller.cli.root import app_of
+
+    command = app_of(arguments[0]) if arguments else None
+    if command is None:
+        from controller.cli.app import app
+
+        command = app
+    command(prog_name="gatehouse")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ start stands by before all of these steps.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from functools import partial
@@ -51,6 +51,7 @@ from controller.bootstrap.venues_known import VenuesKnown, needed_at_a_start
 from controller.bootstrap.watchdog import keep_watchdog, say_goodbye_at_the_end, ties_of, vouch_while_signed
 from controller.core.effects import Alert, AlertKind
 from controller.journal.port import Journal, JournalError, JournalTakenOver, LeasedJournal
+from controller.notifying.ahead import Ahead, drop_all
 from controller.notifying.service_manager import NONE, ServiceManager
 from controller.runtime.assembly import Assembly, Parts
 from controller.runtime.drills.practice import Means
@@ -91,13 +92,14 @@ async def run(
     on_standby: Callable[[], None] = lambda: None,
     on_waiting: OnWaiting = lambda _: None,
     signer: Spawned | None = None,
+    ahead: Sequence[Ahead] = (),
     manager: ServiceManager = NONE,
 ) -> None:
     """Run the controller of the deployment in ``directory`` until SIGTERM or SIGINT.
 
     While another controller leads the same journal in a database, this process stands by and calls ``on_standby``. While a venue
     does not answer, the start waits for it and calls ``on_waiting`` now and then. ``signer`` is the signer process if it runs
-    already. ``manager`` hears how it is.
+    already, and ``ahead`` are those that wait until this controller leads. ``manager`` hears how it is.
 
     Raises:
         JournalTakenOver: another controller leads now.
@@ -122,9 +124,11 @@ async def run(
         deployment = in_force(deployment, leadership)
         _close_at_the_end(services, leadership, stack)
         _alert_at_start(deployment, leadership, services.alerts, stack)
-        keep_watchdog(deployment, services.alerts, stack)
+        waiting = list(ahead)
+        keep_watchdog(deployment, services.alerts, stack, waiting)
         nothing_left = asyncio.Event()
-        keep_testnet(deployment, services.alerts.notify, nothing_left, stack)
+        keep_testnet(deployment, services.alerts.notify, nothing_left, stack, waiting)
+        drop_all(waiting)
         with lease_kept(leadership.journal):
             assembly = await signals.unless_stopped(assemble(deployment, services, leadership, signers, on_waiting, stack))
         if assembly is None:

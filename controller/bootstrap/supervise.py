@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Event, Thread
 
 from controller.core.effects import Alert, AlertKind
+from controller.notifying.ahead import Ahead, command
 
 LOOK_EVERY_S = 0.25
 AGAIN_AFTER_S, AGAIN_AFTER_MOST_S = 0.5, 30.0
@@ -21,6 +21,7 @@ class Supervisor(Thread):
     """Starts ``gatehouse`` with ``arguments`` whenever no such process runs. A thread, because the event loop may be what hangs.
 
     The process has a session of its own and outlives this one. ``is_running`` also finds one that an earlier controller started.
+    ``ahead`` is a process that was started ahead with these arguments: it is the first, if one is needed.
     """
 
     def __init__(
@@ -31,10 +32,12 @@ class Supervisor(Thread):
         output: Path,
         is_running: Callable[[], bool],
         notify: Callable[[Alert], object],
+        ahead: Ahead | None = None,
     ) -> None:
         super().__init__(name=f"{name}'s process", daemon=True)
         self._what, self._kind = name, kind
-        self._command = (sys.executable, "-P", "-m", "controller", *arguments)
+        self._command = command(arguments)
+        self._ahead = ahead
         self._output = output
         self._is_running = is_running
         self._notify = notify
@@ -56,6 +59,7 @@ class Supervisor(Thread):
         while not self._ending.is_set():
             # One that an earlier controller started may still run: it serves this controller too.
             if self._is_running():
+                self._drop()
                 self._ending.wait(LOOK_EVERY_S)
                 continue
             began = time.monotonic()
@@ -67,8 +71,18 @@ class Supervisor(Thread):
             detail = f"it lived {lived_s:.0f} s and ended with {code}; a new one starts in {pause_s:g} s; see {self._output.name}"
             self._notify(Alert(self._kind, f"the {self._what} ended", detail))
             self._ending.wait(pause_s)
+        self._drop()
+
+    def _drop(self) -> None:
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            ahead.drop()
 
     def _run_once(self) -> int | str:
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None and ahead.begin():
+            self._process = ahead.process
+            return self._ended(ahead.process)
         try:
             with self._output.open("ab") as output:
                 process = self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
@@ -76,6 +90,9 @@ class Supervisor(Thread):
                 )
         except OSError as error:
             return str(error)
+        return self._ended(process)
+
+    def _ended(self, process: subprocess.Popen[bytes]) -> int | str:
         while (code := process.poll()) is None and not self._ending.wait(LOOK_EVERY_S):
             pass
         return code if code is not None else "still running"

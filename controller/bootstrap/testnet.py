@@ -18,12 +18,14 @@ from controller.bootstrap.beside import run_beside
 from controller.bootstrap.read import Deployment
 from controller.bootstrap.supervise import Supervisor
 from controller.core.effects import Alert, AlertKind
+from controller.notifying.ahead import Ahead, taken
+from controller.settings.beside import TESTNET_OUTPUT, arguments_of_testnet
 from exchange.errors import GatehouseError
 from exchange.mexc.provenance import ask_provenance
 from exchange.ports import VenueName
 from exchange.testnet.state.store import ATTACHED, holder
 
-OUTPUT_FILE, INSTANCE_FILE = "testnet.out", "testnet.instance"
+INSTANCE_FILE = "testnet.instance"
 ENDS_WITHIN_S = 3.5
 """How long the testnet may take to end after SIGTERM before it is killed; it has everything on disk already."""
 
@@ -33,27 +35,28 @@ _LOOK_EVERY_S = 0.05
 Notify = Callable[[Alert], object]
 
 
-def keep_testnet(deployment: Deployment, notify: Notify, nothing_left: asyncio.Event, stack: AsyncExitStack) -> None:
+def keep_testnet(
+    deployment: Deployment, notify: Notify, nothing_left: asyncio.Event, stack: AsyncExitStack, waiting: list[Ahead]
+) -> None:
     """Keep the deployment's testnet running, if the settings have one here, until ``stack`` ends.
 
-    It is then ended too if ``nothing_left`` is set: no order of ours is open there.
+    It is then ended too if ``nothing_left`` is set: no order of ours is open there. It is taken from those that were started
+    ahead and are ``waiting``.
     """
     settings = deployment.settings.testnet
     if settings.run is None:
         return
     directory, loop = deployment.directory.resolve(), asyncio.get_running_loop()
     state = settings.run.directory(directory, deployment.data.resolve())
-    options = settings.run.options(directory, deployment.data.resolve(), settings.rest)
-    token = directory / deployment.settings.drills.control_token_file
-    if token.is_file():
-        options += ("--control-token-file", str(token))
+    arguments = arguments_of_testnet(deployment.directory, deployment.settings)
     supervisor = Supervisor(
         "testnet",
         AlertKind.TESTNET,
-        ("testnet", *options, "--attached"),
-        deployment.data / OUTPUT_FILE,
+        arguments,
+        deployment.data / TESTNET_OUTPUT,
         lambda: holder(state) is not None,
         lambda alert: loop.call_soon_threadsafe(notify, alert),
+        taken(waiting, arguments),
     )
     supervisor.start()
 

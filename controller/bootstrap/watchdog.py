@@ -14,15 +14,15 @@ from controller.bootstrap.read import Deployment
 from controller.bootstrap.signer import Signers
 from controller.bootstrap.supervise import Supervisor
 from controller.core.effects import AlertKind
+from controller.notifying.ahead import Ahead, taken
 from controller.runtime.followers.heartbeat import Heartbeat, Ties
+from controller.settings.beside import WATCHDOG_OUTPUT, arguments_of_watchdog
 from controller.settings.deployment import read_secret
 from controller.telemetry.alerts import Alerts
 from controller.telemetry.redact import Redactor
 from controller.watchdog.log import is_locked
 from exchange.ports import VenueName
 from policies.stage import Environment
-
-OUTPUT_FILE = "watchdog.out"
 
 
 def ties_of(deployment: Deployment, redactor: Redactor) -> Ties | None:
@@ -36,19 +36,24 @@ def ties_of(deployment: Deployment, redactor: Redactor) -> Ties | None:
     return Ties(settings.where(deployment.data), token, settings.lease_s, settings.is_required(production=production))
 
 
-def keep_watchdog(deployment: Deployment, alerts: Alerts, stack: AsyncExitStack) -> None:
-    """Keep a watchdog running on this host, if the settings have one here. ``stack`` ends the keeping, never the watchdog."""
+def keep_watchdog(deployment: Deployment, alerts: Alerts, stack: AsyncExitStack, waiting: list[Ahead]) -> None:
+    """Keep a watchdog running on this host, if the settings have one here. ``stack`` ends the keeping, never the watchdog.
+
+    It is taken from those that were started ahead and are ``waiting``.
+    """
     settings = deployment.settings.watchdog
     if not settings.enabled or settings.address:
         return
     loop = asyncio.get_running_loop()
+    arguments = arguments_of_watchdog(deployment.directory)
     supervisor = Supervisor(
         "watchdog",
         AlertKind.WATCHDOG,
-        ("watchdog", "--dir", str(deployment.directory.resolve()), "--attached"),
-        deployment.data / OUTPUT_FILE,
+        arguments,
+        deployment.data / WATCHDOG_OUTPUT,
         partial(is_locked, deployment.data),
         lambda alert: loop.call_soon_threadsafe(alerts.notify, alert),
+        taken(waiting, arguments),
     )
     supervisor.start()
     stack.callback(supervisor.end)

@@ -1,16 +1,15 @@
 """The root of the ``gatehouse`` command: it turns errors into messages and exit codes. ``cli.app`` adds the verbs.
 
-A verb that runs a process gets a root of its own without the other verbs: a controller starts three such processes, and each of
-them would load and build some fifty verbs first. ``controller.__main__`` asks for it.
+A verb that was typed gets a root of its own without the other verbs: else every command, and each process that a controller starts,
+would load and build some sixty verbs first. ``controller.__main__`` asks for it.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from itertools import pairwise
-from types import MappingProxyType
 from typing import Any
 
 import typer
@@ -19,19 +18,8 @@ from typer.exceptions import TyperException
 
 from controller.cli.shared.failures import print_error
 from controller.cli.shared.output import Output
+from controller.cli.verbs import GROUPS, VERBS
 from exchange.errors import GatehouseError, UsageError
-
-PROCESSES: Mapping[str, str] = MappingProxyType(
-    {
-        "run": "controller.cli.run.processes",
-        "testnet": "controller.cli.run.processes",
-        "signer": "controller.cli.run.signer",
-        "watchdog": "controller.cli.run.watchdog",
-        "witness": "controller.cli.run.witness",
-        "fleet": "controller.cli.run.fleet",
-    }
-)
-"""The verbs that run a process, and the module that registers each."""
 
 _HELP = "Take a trading bot from mock money to real money, one proven stage at a time."
 
@@ -97,13 +85,16 @@ def root() -> typer.Typer:
     return app
 
 
-def process_app(verb: str) -> typer.Typer | None:
-    """The command with the verbs of one process alone; ``None`` for every other verb."""
-    module = PROCESSES.get(verb)
-    if module is None:
-        return None
+def app_of(verb: str) -> typer.Typer | None:
+    """The command with the verbs of one file alone; ``None`` for a word that is no verb."""
     app = root()
-    import_module(module).register(app)
+    if verb in VERBS:
+        import_module(VERBS[verb]).register(app)
+    elif verb in GROUPS:
+        module, name = GROUPS[verb]
+        app.add_typer(getattr(import_module(module), name), name=verb)
+    else:
+        return None
     return app
 
 

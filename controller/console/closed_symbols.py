@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from controller.console.view import View
-from controller.core.events import Amount
+from controller.console.view import Amount, View
 from exchange.ports import VenueName
 
 

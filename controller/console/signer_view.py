@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from controller.console.view import View
-from controller.core.events import Amount
+from controller.console.view import Amount, View
 
 BUDGET_REMEDY = (
     "Let the bot place fewer or smaller buys, or raise buys_per_day below [signer] in gatehouse.toml and restart. "

@@ -24,7 +24,7 @@ from tests.support.memory import children_of
 from tests.support.rig import free_port
 
 _PEER = "import httpx, pydantic"
-_ROOT = "import sys; sys.modules.setdefault('httpx._main', None); import controller.cli.root, "
+_ROOT = "from controller.cli.loading import begin_loading; begin_loading(); import controller.cli.root, "
 _PROCESSES = {
     "controller": "controller.cli.run.processes, controller.bootstrap",
     "signer": "controller.cli.run.signer, controller.cli.run.signer_run, controller.signer.process",

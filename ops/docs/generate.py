@@ -24,6 +24,7 @@ from ops.docs.alerts_page import alerts  # noqa: E402 - the root is on the path 
 from ops.docs.bots_page import bots  # noqa: E402 - the root is on the path only now
 from ops.docs.gateway_page import gateway  # noqa: E402 - the root is on the path only now
 from ops.docs.guard_tables import events, halts, responses  # noqa: E402 - the root is on the path only now
+from ops.docs.help_texts import help_texts  # noqa: E402 - the root is on the path only now
 from ops.docs.recipe_pages import recipe  # noqa: E402 - the root is on the path only now
 from ops.docs.telemetry_page import telemetry  # noqa: E402 - the root is on the path only now
 from ops.docs.testnet_page import testnet  # noqa: E402 - the root is on the path only now
@@ -157,6 +158,7 @@ PAGES = {
     "bots.md": bots,
     "telemetry.md": telemetry,
     "alerts.md": alerts,
+    "../../controller/cli/help.json": help_texts,
 } | {f"../grafana/dashboards/{name}.json": partial(dashboard, name) for name in DASHBOARDS}
 PAGES |= {f"../recipes/{name}/README.md": partial(recipe, name) for name in ClientName}
 

@@ -22,9 +22,12 @@ def fleet(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Show several deployments of this machine on one page, until SIGTERM or Ctrl-C. It reads through their local sockets."""
+    from controller.cli.loading import loaded
     from controller.cli.run.fleet_run import serve
     from controller.cli.shared.output import print_json, stderr
     from controller.cli.shared.signals import run_until_stopped
+
+    loaded()
 
     def announce(address: str) -> None:
         if output is Output.JSON:

@@ -48,18 +48,25 @@ def run(directory: DirectoryOption = HERE, output: OutputOption = Output.TABLE) 
     """
     import asyncio
 
+    from controller.cli.loading import loaded
+    from controller.cli.run.beside_first import start_beside
     from controller.cli.run.signer_first import hide_secrets, start_signer
     from controller.cli.run.waiting import show_waiting
     from controller.cli.shared.output import print_json, say
     from controller.notifying.service_manager import from_environment
+    from controller.serving.descriptors import raise_limit
     from controller.settings.deployment import load_settings
 
     settings = load_settings(directory)
     hide_secrets(directory, settings)
     manager = from_environment()
     signer = start_signer(directory, settings)
-    # It takes a second or more, and the signer loads meanwhile (ADR 59).
+    raise_limit()
+    ahead = start_beside(directory, settings)
+    # It takes a second or more, and the others load meanwhile (ADR 59, ADR 79).
     from controller.bootstrap import run as run_controller
+
+    loaded()
 
     def announce() -> None:
         gateway = f"http://{settings.gateway.host}:{settings.gateway.port}"
@@ -77,8 +84,17 @@ def run(directory: DirectoryOption = HERE, output: OutputOption = Output.TABLE) 
             say(f"{settings.controller_id} is the standby of the leading controller; console {console}")
 
     waiting = partial(show_waiting, output, manager)
-    running = run_controller(directory, on_ready=announce, on_standby=stand_by, on_waiting=waiting, signer=signer, manager=manager)
-    asyncio.run(running)
+    asyncio.run(
+        run_controller(
+            directory,
+            on_ready=announce,
+            on_standby=stand_by,
+            on_waiting=waiting,
+            signer=signer,
+            ahead=ahead,
+            manager=manager,
+        )
+    )
 
 
 def run_testnet(
@@ -116,12 +132,16 @@ def run_testnet(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Run a venue that speaks MEXC's protocol, on a recorded, generated or live market. It goes on where it was stopped."""
+    from controller.cli.loading import loaded
     from controller.cli.run import testnet_options
     from controller.cli.run.testnet_run import announcement, serve
     from controller.cli.run.waiting import show_waiting
     from controller.cli.shared.signals import run_until_stopped
+    from controller.notifying.ahead import wait_to_begin
     from controller.notifying.service_manager import from_environment
 
+    loaded()
+    wait_to_begin()
     config = testnet_options.build(
         host=host,
         port=port,

@@ -27,11 +27,13 @@ def signer(
     """Hold the exchange secrets and sign for the controller. `gatehouse run` starts it, unless gatehouse.toml names a socket."""
     import socket
 
+    from controller.cli.loading import loaded
     from controller.cli.run.signer_run import open_service
     from controller.notifying.service_manager import from_environment
     from controller.signer.process import ignore_signals, listen, protect, serve
     from exchange.errors import UsageError
 
+    loaded()
     protect()
     if path is not None and descriptor is None:
         listen(path, open_service(directory), from_environment())

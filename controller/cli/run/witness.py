@@ -26,9 +26,12 @@ def witness(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Run a witness: it cosigns checkpoints that extend earlier ones and refuses all others, until SIGTERM or Ctrl-C."""
+    from controller.cli.loading import loaded
     from controller.cli.run.witness_run import serve, tls_files
     from controller.cli.shared.output import print_json, stderr
     from controller.cli.shared.signals import run_until_stopped
+
+    loaded()
 
     def announce(address: str, public: str) -> None:
         if output is Output.JSON:

@@ -14,7 +14,6 @@ from controller.authority.signing import attach_ssh_signature, sign_with_file_ke
 from controller.authority.tokens import find_key, is_token_uri, sign_with_token
 from controller.cli.sign.pins import pin_source
 from controller.console.schema import ProposeRequest
-from controller.core.decisions.rates import rate_document
 from controller.settings.deployment import FILE_NAME, load_settings
 from controller.settings.policy_file import read_policy
 from exchange.errors import ConfigError, UsageError
@@ -78,6 +77,9 @@ def subject_of(verb: Verb, argument: str | None, directory: Path) -> str | None:
         case Verb.SET_RELEASE | Verb.ISSUE_BOT_KEY if argument:
             return read_bytes(file).decode("utf-8", "replace").strip()
         case Verb.SET_RATE if argument:
+            # It brings all decisions with it, and no other verb needs them (ADR 79).
+            from controller.core.decisions.rates import rate_document
+
             return rate_document(_rate(argument))
         case Verb.DRILL if argument:
             return canonical.encode({"drill": argument}).decode()

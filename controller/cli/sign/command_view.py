@@ -13,7 +13,6 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from controller.authority.attestation import touch_of
 from controller.authority.command import Command
 from controller.authority.envelope import Envelope
 from controller.authority.meaning import meaning
@@ -21,7 +20,6 @@ from controller.authority.verify import read_command, verify
 from controller.authority.wordcode import word_code
 from controller.cli.shared.gates import gate_table
 from controller.cli.shared.output import Output, clock, instant, print_json, short, stdout, styled
-from controller.cli.sign.command_files import roots_in, roster_of
 from controller.console.schema import GateView, ProposalView, ReceiptView
 from controller.core.lifecycle import Position
 from exchange.errors import IntegrityError, Unauthorised
@@ -158,6 +156,9 @@ def _subject(subject: str) -> str:
 
 
 def _signers(envelope: Envelope, directory: Path) -> list[dict[str, Any]]:
+    # What checks a signature loads the certificates of security keys too; a halt shows no signature (ADR 79).
+    from controller.cli.sign.command_files import roster_of
+
     roster = roster_of(directory)
     signers = []
     for entry in envelope.signatures:
@@ -169,6 +170,9 @@ def _signers(envelope: Envelope, directory: Path) -> list[dict[str, Any]]:
 
 
 def _state(envelope: Envelope, keyid: str, directory: Path) -> str:
+    from controller.authority.attestation import touch_of
+    from controller.cli.sign.command_files import roots_in, roster_of
+
     roster = roster_of(directory)
     if roster is None:
         return "not checked: no roster in this directory"

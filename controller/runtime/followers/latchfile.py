@@ -26,10 +26,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Lock, Thread
+from typing import TYPE_CHECKING
 
 from controller.journal.files import hand_over, owned_by
-from controller.runtime.loop.writer import CommittedBatch
 from policies.stage import Stage
+
+if TYPE_CHECKING:
+    from controller.runtime.loop.writer import CommittedBatch
 
 LATCH_FILE = "latch"
 """Its name in the data directory of a deployment."""

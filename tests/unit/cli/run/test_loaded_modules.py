@@ -8,15 +8,16 @@ from functools import cache
 
 import pytest
 
-from controller.cli.root import PROCESSES
+from controller.cli.verbs import PROCESSES, VERBS
 from tests.support.rig import ROOT
 
 BUILT = """
 import sys
-sys.modules.setdefault("httpx._main", None)
+from controller.cli.loading import begin_loading
+begin_loading()
 import typer.main
-from controller.cli.root import process_app
-typer.main.get_command(process_app({verb!r}))
+from controller.cli.root import app_of
+typer.main.get_command(app_of({verb!r}))
 import {modules}
 print("\\n".join(name for name, module in sys.modules.items() if module is not None))
 """
@@ -85,12 +86,55 @@ def test_a_process_loads_what_it_must_not_wait_for(verb: str, modules: set[str])
     assert not modules - loaded(verb)
 
 
-def test_help_loads_no_process() -> None:
-    text = "import sys; sys.argv[1:] = ['--help']\nimport atexit; atexit.register(lambda: print(*sys.modules))\n"
-    text += "from controller.__main__ import main\nmain()"
-    done = subprocess.run((sys.executable, "-c", text), capture_output=True, text=True, check=True, cwd=ROOT)
-    assert "Exit codes:" in done.stdout
-    assert not ({"pydantic", "httpx", "cryptography", "asyncio", "controller.bootstrap"} | STATISTICS) & set(done.stdout.split())
+AT_EXIT = "import atexit, sys; atexit.register(lambda: print(*(name for name, it in sys.modules.items() if it is not None)))\n"
+
+
+def typed(*arguments: str) -> tuple[str, set[str]]:
+    """What the command prints for a line that somebody types, and the modules that it loads."""
+    text = f"{AT_EXIT}sys.argv[1:] = {list(arguments)!r}\nfrom controller.__main__ import main\nmain()"
+    done = subprocess.run((sys.executable, "-c", text), capture_output=True, text=True, check=False, cwd=ROOT)
+    said, _, modules = done.stdout.rstrip("\n").rpartition("\n")
+    return said, set(modules.split())
+
+
+def test_help_loads_no_verb_and_no_library() -> None:
+    said, modules = typed("--help")
+    assert "Exit codes:" in said
+    assert not ({"typer", "rich", "pydantic", "httpx", "cryptography", "asyncio", "controller.cli.app"} | STATISTICS) & modules
+    assert not {name for name in modules if name.startswith("controller.cli.") and name != "controller.cli.help_page"}
+
+
+@pytest.mark.parametrize("verb", ["status", "gates", "propose", "sign", "submit", "halt"])
+def test_a_verb_that_is_typed_loads_no_other_verb_and_no_process(verb: str) -> None:
+    _, modules = typed(verb, "--help")
+    assert VERBS[verb] in modules
+    assert not {"controller.cli.app", "controller.bootstrap", "controller.core", "httpx", "cryptography", "asyncio"} & modules
+    shared = {module for name, module in VERBS.items() if module != VERBS[verb]} & modules
+    assert shared <= {"controller.cli.sign.signing"}, "the moves share the options of a signature"
+
+
+DECISIONS = {"controller.bootstrap", "controller.core.events", "controller.core.decide", "controller.core.state"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "never"),
+    [
+        (["status", "-d", "/nowhere"], DECISIONS | {"cryptography", "policies.schema", "controller.runtime"}),
+        (["gates", "-d", "/nowhere"], DECISIONS | {"cryptography", "policies.schema", "controller.runtime"}),
+        (
+            ["halt", "--reason", "x", "-d", "/nowhere"],
+            DECISIONS | {"cryptography.x509", "policies.schema", "controller.runtime.loop"},
+        ),
+        (["propose", "advance", "--reason", "x", "-d", "/nowhere"], DECISIONS | {"cryptography.x509", "controller.runtime"}),
+        (["sign", "/nowhere"], DECISIONS | {"httpx", "cryptography.x509", "controller.runtime"}),
+        (["submit", "/nowhere"], DECISIONS | {"cryptography.x509", "controller.runtime"}),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_a_verb_that_ran_has_loaded_what_it_shows_and_no_decision(arguments: list[str], never: set[str]) -> None:
+    _, modules = typed(*arguments)
+    assert VERBS[arguments[0]] in modules
+    assert not never & modules
 
 
 def test_a_request_searches_for_no_module() -> None:
