@@ -82,7 +82,14 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--only", nargs="*", choices=sorted(CONTESTS), default=list(CONTESTS), help="run only these benches")
     parser.add_argument("--json", type=Path, help="also write the run to this file")
     parser.add_argument("--chart", type=Path, help="also draw the stages of an order into this SVG file")
-    parser.add_argument("--compare", type=Path, default=kept.LAST, help="the run to compare with, instead of the kept one")
+    parser.add_argument(
+        "--compare",
+        type=Path,
+        nargs="?",
+        const=kept.LAST,
+        default=kept.LAST,
+        help="the run to compare with, instead of the kept one",
+    )
     parser.add_argument("--keep", action="store_true", help="keep the run in ops/bench/last.json, with its charts and its page")
     options = parser.parse_args(arguments)
     if options.keep and (set(options.only) != set(CONTESTS) or options.size != 1):

@@ -24,6 +24,9 @@ _MARKET = {
     "id": "BTCUSDT", "symbol": "BTC/USDT", "base": "BTC", "quote": "USDT", "baseId": "BTC", "quoteId": "USDT", "type": "spot",
     "spot": True, "active": True, "precision": {"amount": 1e-06, "price": 0.01},
 }  # fmt: skip
+_LOAD_S = 4
+"""How long ``order_load`` sends at the most: a slow machine has fewer orders in a round, not longer rounds."""
+
 _NUMBERS = itertools.count(time.time_ns() // 1_000_000)
 
 
@@ -116,11 +119,20 @@ async def placed_at_once(clients: Sequence[Any], each: int, price: float) -> tup
 
 
 def loaded(account: Account, orders: int, connections: int, price: float, watched: Sequence[int] = ()) -> dict[str, Any]:
-    """What ``order_load``, in a process of its own, measured of so many orders.
+    """What ``order_load``, in a process of its own, measured of so many orders, or of as many as some seconds allow.
 
     Its ``cpu`` is the processor time of itself and of the ``watched`` processes.
     """
-    asked = (account.url, account.key, account.secret, str(orders), str(connections), f"{price:.2f}", *map(str, watched))
+    asked = (
+        account.url,
+        account.key,
+        account.secret,
+        str(orders),
+        f"{_LOAD_S}",
+        str(connections),
+        f"{price:.2f}",
+        *map(str, watched),
+    )
     command = [sys.executable, "-m", "ops.bench.order_load", *asked]
     done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -1,8 +1,8 @@
 """A client that costs little: raw keep-alive connections that send signed orders, each the next one when it was answered.
 
-``python -m ops.bench.order_load URL KEY SECRET ORDERS CONNECTIONS PRICE [PROCESS …]`` prints one line of JSON, with the
-processor time that this process and those that are named used meanwhile. Orders are IMMEDIATE_OR_CANCEL at a price that does not
-match, so that none stays open. It imports little besides the standard library.
+``python -m ops.bench.order_load URL KEY SECRET ORDERS SECONDS CONNECTIONS PRICE [PROCESS …]`` sends so many orders, or for so long,
+and prints one line of JSON, with the processor time that this process and those that are named used meanwhile. Orders are
+IMMEDIATE_OR_CANCEL at a price that does not match, so that none stays open. It imports little besides the standard library.
 """
 
 from __future__ import annotations
@@ -68,13 +68,13 @@ class Connection:
 
 
 def load(
-    url: str, key: str, secret: str, orders: int, connections: int, price: str, watched: Sequence[int] = ()
+    url: str, key: str, secret: str, orders: int, most_s: float, connections: int, price: str, watched: Sequence[int] = ()
 ) -> dict[str, object]:
-    """Send so many orders. Only those that were answered with 200 and an order id count."""
+    """Send so many orders, or what ``most_s`` seconds allow. Only those that were answered with 200 and an order id count."""
     parts = urlsplit(url)
     address = (parts.hostname or "", parts.port or 80)
     numbers = iter(range(first := time.time_ns() // 1_000, first + orders))
-    took, refused = [], list[str]()
+    took, refused, waiting = list[float](), list[str](), 0
     with selectors.DefaultSelector() as selector:
         for _ in range(min(connections, orders)):
             connection = Connection(address, key, secret, price)
@@ -83,7 +83,8 @@ def load(
         began, before = time.perf_counter(), [cpu_seconds(process) for process in processes]
         for registered in [*selector.get_map().values()]:
             registered.data.send(next(numbers))
-        while len(took) + len(refused) < orders:
+            waiting += 1
+        while waiting:
             ready = selector.select(_SILENT_S)
             if not ready:
                 raise TimeoutError(f"no reply for {_SILENT_S} s after {len(took)} orders")
@@ -92,12 +93,14 @@ def load(
                 if answer is None:
                     continue
                 seconds, status, body = answer
+                waiting -= 1
                 if status == 200 and b'"orderId"' in body:
                     took.append(seconds)
                 else:
                     refused.append(f"{status} {body[:200]!r}")
-                if (number := next(numbers, None)) is not None:
+                if time.perf_counter() - began < most_s and (number := next(numbers, None)) is not None:
                     one.data.send(number)
+                    waiting += 1
         whole, used = time.perf_counter() - began, [cpu_seconds(process) for process in processes]
         for registered in [*selector.get_map().values()]:
             registered.data.socket.close()
@@ -107,8 +110,8 @@ def load(
 
 def main() -> None:
     """Parse, send, print."""
-    url, key, secret, orders, connections, price, *watched = sys.argv[1:]
-    print(json.dumps(load(url, key, secret, int(orders), int(connections), price, [int(one) for one in watched])))
+    url, key, secret, orders, most_s, connections, price, *watched = sys.argv[1:]
+    print(json.dumps(load(url, key, secret, int(orders), float(most_s), int(connections), price, [int(one) for one in watched])))
 
 
 if __name__ == "__main__":

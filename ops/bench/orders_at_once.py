@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from ops.bench.measure import Contest, Figures, Goal, Line, Round, percentile, turns
 from ops.bench.order_clients import Account, ccxt_client, loaded, resting_price, served
 
-ORDERS, CONNECTIONS = 1_000, 10
+ORDERS, CONNECTIONS = 3_000, 10
 
 
 @contextmanager

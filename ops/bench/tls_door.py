@@ -31,19 +31,19 @@ def add_doors(directory: Path) -> dict[int, int]:
     authority.issue(directory / _SHOWN, (HOST,))
     context, startup, doors = server_context(directory, _SHOWN), uvicorn.Server.startup, dict[int, int]()
 
-    async def started(server: uvicorn.Server, sockets: list[socket.socket] | None = None) -> None:
-        await startup(server, sockets)
+    async def started(self: uvicorn.Server, sockets: list[socket.socket] | None = None) -> None:
+        await startup(self, sockets)
         if not sockets:
             return
         # Every type of protocol that uvicorn has takes these arguments.
         protocol = partial(
-            cast("Any", server.config.http_protocol_class),
-            config=server.config,
-            server_state=server.server_state,
-            app_state=server.lifespan.state,
+            cast("Any", self.config.http_protocol_class),
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
         )
         door = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0, ssl=context)
-        server.servers.append(door)
+        self.servers.append(door)
         doors[sockets[0].getsockname()[1]] = door.sockets[0].getsockname()[1]
 
     uvicorn.Server.startup = started  # type: ignore[method-assign]

@@ -53,17 +53,23 @@ def venue(refuse_every: int) -> Iterator[tuple[str, list[str]]]:
 
 def test_only_orders_that_were_answered_with_success_count() -> None:
     with venue(refuse_every=5) as (url, queries):
-        found = load(url, "mx0bench", SECRET, 20, 1, "50000.00")
+        found = load(url, "mx0bench", SECRET, 20, 60, 1, "50000.00")
     assert (len(found["took"]), found["refused"], len(queries)) == (16, 4, 20)
     assert "30004" in found["why"][0]
 
 
 def test_every_order_is_signed_and_has_a_name_of_its_own() -> None:
     with venue(refuse_every=1_000) as (url, queries):
-        load(url, "mx0bench", SECRET, 30, 3, "50000.00")
+        load(url, "mx0bench", SECRET, 30, 60, 3, "50000.00")
     signed = [query.rpartition("&signature=") for query in queries]
     assert all(sent == signature(SECRET, payload) for payload, _, sent in signed)
     assert len({dict(parse_qsl(query))["newClientOrderId"] for query in queries}) == 30
+
+
+def test_a_load_ends_after_its_time_with_every_order_answered() -> None:
+    with venue(refuse_every=1_000_000) as (url, queries):
+        found = load(url, "mx0bench", SECRET, 1_000_000, 0.05, 3, "50000.00")
+    assert 3 <= len(found["took"]) == len(queries) < 1_000_000
 
 
 def test_traces_that_did_not_arrive_fail_the_bench() -> None:
