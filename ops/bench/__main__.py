@@ -75,7 +75,8 @@ def measured(contest: Contest, rounds: int, size: float) -> list[Row]:
     return [row_of(contest.name, one) for one in outcomes]
 
 
-def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+def options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The command line, with what may not go together refused."""
     parser = argparse.ArgumentParser(prog="python -m ops.bench", description="Ratios measured in one run.")
     parser.add_argument("--rounds", type=int, default=7, help="measured rounds, after one warm-up round")
     parser.add_argument("--size", type=float, default=1.0, help="how much work a round does; the goals are for 1")
@@ -91,31 +92,31 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="the run to compare with, instead of the kept one",
     )
     parser.add_argument("--keep", action="store_true", help="keep the run in ops/bench/last.json, with its charts and its page")
-    options = parser.parse_args(arguments)
-    if options.keep and (set(options.only) != set(CONTESTS) or options.size != 1):
+    chosen = parser.parse_args(arguments)
+    if chosen.keep and (set(chosen.only) != set(CONTESTS) or chosen.size != 1):
         parser.error("only a whole run of size 1 is kept")
-    return options
+    return chosen
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse, run, print."""
-    options = _options(arguments)
+    chosen = options(arguments)
     before = kept.load()
     rows: list[Row] = []
-    for name in options.only:
-        rows += measured(CONTESTS[name], options.rounds, options.size)
-    done: dict[str, Any] = kept.run_of(rows, rounds=options.rounds, size=options.size, before=before)
+    for name in chosen.only:
+        rows += measured(CONTESTS[name], chosen.rounds, chosen.size)
+    done: dict[str, Any] = kept.run_of(rows, rounds=chosen.rounds, size=chosen.size, before=before)
     print(f"{kept.described(done)}\n\n{table(rows)}\n")
-    if options.compare.exists():
-        print(report(kept.read(options.compare), done)[0] + "\n")
-    if options.size != 1:
-        print(f"The goals are for size 1; this run has size {options.size:g}.")
+    if chosen.compare.exists():
+        print(report(kept.read(chosen.compare), done)[0] + "\n")
+    if chosen.size != 1:
+        print(f"The goals are for size 1; this run has size {chosen.size:g}.")
     print(summary(rows, STAGES))
-    if options.json:
-        kept.write(done, options.json)
-    if options.chart:
-        options.chart.write_text(stages_chart(rows), encoding="utf-8")
-    if options.keep:
+    if chosen.json:
+        kept.write(done, chosen.json)
+    if chosen.chart:
+        chosen.chart.write_text(stages_chart(rows), encoding="utf-8")
+    if chosen.keep:
         keep(done)
     sys.exit(any(row["missing"] for row in rows))
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ops.bench import __main__ as program
+from ops.bench import kept
 from ops.bench.__main__ import CONTESTS
 from ops.bench.measure import Contest, Goal, Line, Outcome, Round, Spread, not_run, row_of, run
 from ops.bench.showing import table
@@ -81,6 +82,11 @@ def test_a_part_of_a_run_is_not_kept(part: list[str], capsys: pytest.CaptureFixt
     with pytest.raises(SystemExit):
         program.main(["--keep", *part])
     assert "only a whole run of size 1 is kept" in capsys.readouterr().err
+
+
+def test_a_run_is_compared_with_the_kept_one_unless_another_is_named() -> None:
+    named = [program.options([*words]).compare for words in ([], ["--compare"], ["--compare", "other.json"])]
+    assert named == [kept.LAST, kept.LAST, Path("other.json")]
 
 
 def _contest(figures: list[tuple[float, float]], *goals: Goal) -> Contest:
