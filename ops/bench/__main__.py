@@ -116,9 +116,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         kept.write(done, chosen.json)
     if chosen.chart:
         chosen.chart.write_text(stages_chart(rows), encoding="utf-8")
-    if chosen.keep:
+    failed = any(row["missing"] for row in rows)
+    if chosen.keep and failed:
+        print("The run is not kept, because a bench could not run.")
+    elif chosen.keep:
         keep(done)
-    sys.exit(any(row["missing"] for row in rows))
+    sys.exit(failed)
 
 
 if __name__ == "__main__":

@@ -77,6 +77,19 @@ def test_a_run_goes_on_after_a_bench_that_cannot_run(
     assert [row["met"] for row in json.loads((tmp_path / "run.json").read_text())["rows"]] == [False, True]
 
 
+@pytest.mark.parametrize("broken", [True, False])
+def test_a_run_is_kept_if_every_bench_could_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *, broken: bool
+) -> None:
+    contest = _contest([] if broken else [(1.0, 1.0)] * 2)
+    found: list[object] = []
+    monkeypatch.setattr(program, "CONTESTS", {contest.name: contest})
+    monkeypatch.setattr(program, "keep", found.append)
+    with pytest.raises(SystemExit):
+        program.main(["--rounds", "1", "--keep", "--only", contest.name])
+    assert (len(found), "The run is not kept" in capsys.readouterr().out) == ((0, True) if broken else (1, False))
+
+
 @pytest.mark.parametrize("part", [["--only", "depth"], ["--size", "0.5"]])
 def test_a_part_of_a_run_is_not_kept(part: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
