@@ -26,6 +26,8 @@ def stages_chart(rows: Sequence[Row], bench: str = "order-path") -> str:
         )
         parts.append(f'<text x="{x + wide + 6:.1f}" y="{y + 15}" fill="#555">{note}</text>')
     title = f"One governed order in the controller, by stage: {whole:,.0f} µs (sum of the medians)"
+    if not stages:
+        title = f"The stages of an order were not measured in this run ({bench})"
     return _drawn(title, parts, len(stages))
 
 

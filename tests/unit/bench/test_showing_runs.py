@@ -89,6 +89,13 @@ def test_the_chart_of_stages_has_a_bar_for_each_stage() -> None:
     assert len(drawn.findall("{*}rect")) == 1 + len(STAGES)
 
 
+def test_a_run_without_stages_says_so_on_the_chart() -> None:
+    drawn = ET.fromstring(stages_chart([], "order-path-tls"))
+    assert [one.text for one in drawn.findall("{*}text")] == [
+        "The stages of an order were not measured in this run (order-path-tls)"
+    ]
+
+
 def test_the_chart_of_goals_shows_the_missed_ones_first() -> None:
     drawn = ET.fromstring(goals_chart(MEASURED))
     words = [one.text for one in drawn.findall("{*}text") if one.get("fill") == "#fff"]
