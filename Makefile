@@ -25,7 +25,7 @@ help:
 	@echo "make fix    format and apply safe lint fixes"
 	@echo "make docs   regenerate the diagrams and tables in ops/docs, and the model's edges"
 	@echo "make model  search the model of two controllers to its last state (ops/model)"
-	@echo "make bench  measure it, as ratios taken in one run (ARGS='--rounds 3 --json FILE')"
+	@echo "make bench  measure it, as ratios taken in one run, and say what moved (ARGS='--only depth replay'; ARGS=--keep keeps the run)"
 	@echo "make power  let bots of known worth through the gate \`validation\`, and count whom it promotes (ARGS='--runs 40 --table-runs 0')"
 	@echo "make deb    build the Debian package into dist (ARGS='--debian 12 --debian 13' for both)"
 	@echo "make wheel  build the wheel into dist (ARGS=--house for all that it needs, to install without a network)"

@@ -1,22 +1,24 @@
-"""Compares a run of the benches with one that was kept, and draws the stages of an order from a run's JSON.
+"""Compares a run of the benches with one that was kept: ``python -m ops.bench.compare [BEFORE.json] AFTER.json``.
 
-``python -m ops.bench.compare BEFORE.json AFTER.json`` prints what moved by more than the noise of both runs and ends with 1 when
-something became worse; ``python -m ops.bench.compare --chart FILE.svg RUN.json`` draws. Both read what ``--json`` wrote.
+It prints what moved by more than the noise of both runs and ends with 1 when something became worse. Without BEFORE the kept run,
+``ops/bench/last.json``, is compared. ``--chart FILE.svg`` draws the stages of an order of AFTER. The files are those of ``--json``.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any
 
-_STAGE = "order, stage: "
-_WIDTH, _ROW, _LEFT, _RIGHT, _TOP = 760, 24, 230, 130, 46
+from ops.bench import kept
+from ops.bench.charts import stages_chart
+from ops.bench.showing import Row, short
+
+LEAST = 0.05
+"""A median that moved by less than this share is noise in any case: memory and code are arranged anew in each run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,66 +33,68 @@ class Move:
     @property
     def text(self) -> str:
         """``worse: …``, as it is printed."""
-        return f"{'worse' if self.worse else 'better'}: {self.what}: {self.before:.3g} → {self.after:.3g}"
+        return f"{'worse' if self.worse else 'better'}: {self.what}: {short(self.before)} → {short(self.after)}"
 
 
-def moved(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> list[Move]:
+def moved(before: Sequence[Row], after: Sequence[Row]) -> list[Move]:
     """What moved by more than noise: the range of all rounds after it lies wholly beside the range before it.
 
     Ratios to the peer of the same run are compared, and figures where a line has no peer. More is better for rates alone.
     """
     known, found = {row["what"]: row for row in before}, []
     for row in after:
-        old = known.get(row["what"])
-        name = "ratio" if row["ratio"] is not None else "ours"
-        if old is None or old[name] is None:
+        old, name = known.get(row["what"]), "ratio" if row["ratio"] is not None else "ours"
+        if old is None or old[name] is None or row[name] is None:
             continue
         was, now = old[name], row[name]
         if was["min"] <= now["max"] and now["min"] <= was["max"]:
+            continue
+        if abs(now["median"] - was["median"]) < LEAST * abs(was["median"]):
             continue
         more = now["median"] > was["median"]
         found.append(Move(row["what"], was["median"], now["median"], more is not (row["unit"] == "/s")))
     return found
 
 
-def chart(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The stages of one order as SVG, one bar below the other, each beginning where the one before it ends."""
-    stages = [(row["what"].removeprefix(_STAGE), row["ours"]) for row in rows if row["what"].startswith(_STAGE)]
-    whole = sum(spread["median"] for _, spread in stages) or 1.0
-    height, span, begun = _TOP + _ROW * len(stages) + 12, _WIDTH - _LEFT - _RIGHT, 0.0
-    title = f"One governed order in the controller, by stage: {whole:,.0f} µs (sum of the medians)"
-    parts = [f'<text x="12" y="26" font-size="15" font-weight="600">{escape(title)}</text>']
-    for place, (name, spread) in enumerate(stages):
-        y, x = _TOP + _ROW * place, _LEFT + span * begun / whole
-        wide, begun = max(1.0, span * spread["median"] / whole), begun + spread["median"]
-        note = f"{spread['median']:,.0f} µs, {spread['median'] / whole:.0%}"
-        parts.append(f'<text x="{_LEFT - 8}" y="{y + 15}" text-anchor="end">{escape(name)}</text>')
-        hint = f"{spread['min']:,.0f} to {spread['max']:,.0f} µs"
-        parts.append(
-            f'<rect x="{x:.1f}" y="{y + 3}" width="{wide:.1f}" height="16" rx="2" fill="#2f6f9f"><title>{hint}</title></rect>'
-        )
-        parts.append(f'<text x="{x + wide + 6:.1f}" y="{y + 15}" fill="#555">{note}</text>')
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" font-family="system-ui, sans-serif" '
-        f'font-size="12" role="img" aria-label="{escape(title)}"><rect width="100%" height="100%" fill="#fff"/>'
-        f"{''.join(parts)}</svg>\n"
-    )
+def why_not(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    """Why two runs cannot be compared; empty when they can."""
+    if before["size"] != after["size"]:
+        return f"one has size {before['size']:g} and the other {after['size']:g}"
+    return ""
+
+
+def report(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, bool]:
+    """What is printed about two runs, and whether something became worse."""
+    if why := why_not(before, after):
+        return f"Not compared with the kept run: {why}.", False
+    moves = moved(before["rows"], after["rows"])
+    lines = [f"Compared with the run of {kept.described(before)}"]
+    differs = [name for name in before["machine"] if before["machine"][name] != after["machine"].get(name)]
+    if differs:
+        lines.append(f"It was measured with other: {', '.join(differs)}. Ratios may differ for that reason.")
+    gone = sorted({row["what"] for row in before["rows"]} - {row["what"] for row in after["rows"]})
+    ran = {row["bench"] for row in after["rows"]}
+    lines += [f"no longer measured: {row['what']}" for row in before["rows"] if row["what"] in gone and row["bench"] in ran]
+    lines += [one.text for one in moves] or ["Nothing moved by more than noise."]
+    return "\n".join(lines), any(one.worse for one in moves)
 
 
 def main() -> None:
     """Parse, compare or draw."""
     parser = argparse.ArgumentParser(prog="python -m ops.bench.compare", description="What moved between two runs.")
-    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN.json", help="the kept run, then the new one; one for a chart")
+    parser.add_argument(
+        "runs", type=Path, nargs="+", metavar="RUN.json", help="the kept run, then the new one; or only the new one"
+    )
     parser.add_argument("--chart", type=Path, help="draw the stages of an order of the last run into this SVG file")
     options = parser.parse_args()
-    runs = [json.loads(path.read_text(encoding="utf-8")) for path in options.runs]
+    runs = [kept.read(path) for path in options.runs]
     if options.chart:
-        options.chart.write_text(chart(runs[-1]), encoding="utf-8")
-    if len(runs) < 2:
-        return
-    moves = moved(runs[0], runs[-1])
-    print("\n".join(one.text for one in moves) or "nothing moved by more than noise")
-    sys.exit(any(one.worse for one in moves))
+        options.chart.write_text(stages_chart(runs[-1]["rows"]), encoding="utf-8")
+        if len(runs) < 2:
+            return
+    text, worse = report(runs[0] if len(runs) > 1 else kept.read(kept.LAST), runs[-1])
+    print(text)
+    sys.exit(worse)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""Measures how much a journal grows in a day: ``python -m ops.bench.growth [--minutes N] [--stage STAGE] [--seed N]``.
+"""Measures how much a journal grows in a day: ``python -m ops.bench.growth [--minutes N] [--stage STAGE] [--seed N] [--idle]``.
 
-A writer with a journal in a file decides what a deployment of one order a minute brings: four ticks a second, a sweep of each of
-the three venues every three seconds, a price that moves with every tick. The time is virtual, so an hour takes some seconds. What
-the file grew by is shared out to the kinds of entries by their bodies, and multiplied up to a day.
+A writer with a journal in a file decides what a deployment of one order a minute brings, or with ``--idle`` one without any order:
+four ticks a second, a sweep of each of the three venues every three seconds, a price that moves with every tick. The time is
+virtual, so an hour takes some seconds. What the file grew by is shared out to the kinds of entries by their bodies, and multiplied
+up to a day. The bench ``journal-growth`` plays an hour of both.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -21,6 +24,7 @@ from controller.runtime.loop.inbox import QueuedInput
 from exchange.model import OrderStatus, Side
 from exchange.ports import Ack, VenueName
 from exchange.stream_life import PRIVATE, REMEMBERED, Happening, Kind, StreamLife, market_stream
+from ops.bench.measure import Contest, Figures, Goal, Line, Round
 from policies.stage import Stage
 from policies.values import replace
 from tests.support.desk import D, Desk
@@ -30,6 +34,10 @@ DAY_MS = 24 * 3600 * 1000
 GOAL_BYTES = 10_000_000
 """At most this much a day, with one order a minute."""
 
+IDLE_GOAL_BYTES = 2_000_000
+"""At most this much an hour without orders."""
+
+_MINUTES = 60
 _TICK_MS, _SWEEP_MS, _ORDER_MS, _RENEW_MS = 250, 3_000, 60_000, 1_800_000
 _MOVE = 2.7
 """How far the price moves with a tick, as a standard deviation: some 50 % a year at 60,000."""
@@ -44,6 +52,11 @@ class Growth:
     entries: Counter[str]
     bodies: Counter[str]
     orders: int
+
+    @property
+    def an_hour(self) -> int:
+        """Bytes an hour."""
+        return self.file_bytes * DAY_MS // 24 // self.ms
 
     @property
     def a_day(self) -> int:
@@ -70,13 +83,13 @@ class Growth:
 
 
 class Day:
-    """A deployment that trades once a minute in virtual time, with a real writer and a real journal file."""
+    """A deployment that trades once a minute in virtual time, with a real writer and a real journal file; ``idle``: never."""
 
-    def __init__(self, path: Path, stage: Stage, seed: int = 1) -> None:
+    def __init__(self, path: Path, stage: Stage, seed: int = 1, *, idle: bool = False) -> None:
         self.desk = Desk().walk_to(stage)
         self.shell = Shell(self.desk, path)
         self._random = Random(seed)
-        self._orders = 0
+        self._orders, self._idle = 0, idle
         self._renewals: tuple[Happening, ...] = ()
 
     def pass_time(self, ms: int) -> Growth:
@@ -113,7 +126,7 @@ class Day:
                 snapshot = i.AccountSnapshot((), fills, desk.balances(venue))
                 self.give(i.AccountRead(venue, snapshot, desk.state.ledger(venue).fills_booked, desk.now))
         self.give(replace(desk.seen(), streams={VenueName.TESTNET: self._streams(at)}))
-        if at % _ORDER_MS == _ORDER_MS // 2:
+        if at % _ORDER_MS == _ORDER_MS // 2 and not self._idle:
             self._trade()
 
     def _streams(self, at: int) -> tuple[StreamLife, ...]:
@@ -148,15 +161,56 @@ class Day:
             connection.close()
 
 
+@contextmanager
+def opened(size: float) -> Iterator[Round]:
+    """Two deployments at TESTNET_VALIDATING, each after its first minute: one that trades, and one that does not."""
+    minutes = max(1, int(_MINUTES * size))
+
+    def one_round(number: int) -> Figures:
+        with tempfile.TemporaryDirectory() as folder:
+            grown = []
+            for idle in (True, False):
+                day = Day(Path(folder) / f"{idle}.db", Stage.TESTNET_VALIDATING, number, idle=idle)
+                day.pass_time(_ORDER_MS)
+                grown.append(day.pass_time(minutes * _ORDER_MS))
+                day.close()
+        return {"idle": grown[0].an_hour / 1e6, "day": grown[1].a_day / 1e6, "minutes": minutes}
+
+    yield one_round
+
+
+CONTEST = Contest(
+    "journal-growth",
+    (
+        Line(
+            "growth: a journal in an idle hour",
+            "MB",
+            "idle",
+            goals=(Goal("≤ 2 MB", lambda ours, _: ours * 1e6 <= IDLE_GOAL_BYTES),),
+        ),
+        Line(
+            "growth: a journal in a day of one order a minute",
+            "MB",
+            "day",
+            goals=(Goal("≤ 10 MB", lambda ours, _: ours * 1e6 <= GOAL_BYTES),),
+        ),
+        Line("growth: the stretch that was played for each, in virtual time", "minutes", "minutes"),
+    ),
+    opened,
+    most_rounds=1,
+)
+
+
 def main() -> None:
     """Parse, run, print."""
     parser = argparse.ArgumentParser(prog="python -m ops.bench.growth", description="How much a journal grows in a day.")
     parser.add_argument("--minutes", type=int, default=60, help="the stretch that is measured")
     parser.add_argument("--stage", type=Stage, default=Stage.TESTNET_VALIDATING, choices=list(Stage))
     parser.add_argument("--seed", type=int, default=1, help="of the market")
+    parser.add_argument("--idle", action="store_true", help="without orders")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        day = Day(Path(folder) / "journal.db", options.stage, options.seed)
+        day = Day(Path(folder) / "journal.db", options.stage, options.seed, idle=options.idle)
         growth = day.pass_time(options.minutes * 60_000)
         day.close()
     print(f"{options.stage}, {growth.orders} orders in {options.minutes} minutes, extrapolated to a day\n{growth.table()}")

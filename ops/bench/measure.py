@@ -5,13 +5,12 @@ Every figure is a ratio from one run on one machine; absolute numbers depend on 
 
 from __future__ import annotations
 
-import json
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 Figures = Mapping[str, float]
 """The figures of one round, by name."""
@@ -42,11 +41,17 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Contest:
-    """One bench. ``open`` sets it up for a size factor (normally 1) and returns the round."""
+    """One bench. ``open`` sets it up for a size factor (normally 1) and returns the round.
+
+    ``most_rounds`` is for what takes long or is the same in every round; a bench with one round has no warm-up. ``stages`` names
+    the bench whose stages and floors explain what this one misses.
+    """
 
     name: str
     lines: tuple[Line, ...]
     open: Callable[[float], AbstractContextManager[Round]]
+    most_rounds: int = 0
+    stages: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,67 +67,72 @@ class Spread:
         """The spread of one or more values."""
         return cls(statistics.median(values), min(values), max(values))
 
-    def text(self) -> str:
-        """``1234 [1200..1300]``."""
-        return f"{_short(self.median)} [{_short(self.least)}..{_short(self.most)}]"
-
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A line with its measured values."""
+    """A line with its measured values, or with the reason why there are none."""
 
     line: Line
-    ours: Spread
+    ours: Spread | None
     peer: Spread | None
     ratio: Spread | None
+    missing: str = ""
 
     @property
     def met(self) -> bool | None:
-        """Whether every goal was reached in this run; ``None`` without a goal."""
+        """Whether every goal was reached in this run; ``None`` without a goal. What was not measured reached none."""
         if not self.line.goals:
             return None
-        return all(goal.met(self.ours.median, self.ratio.median if self.ratio else 0.0) for goal in self.line.goals)
+        ours = self.ours
+        if ours is None:
+            return False
+        return all(goal.met(ours.median, self.ratio.median if self.ratio else 0.0) for goal in self.line.goals)
 
 
-def run(contest: Contest, rounds: int, size: float) -> list[Outcome]:
-    """Run one warm-up round, then ``rounds`` measured rounds."""
+def _nobody_looks(_: str) -> None:
+    """Where no progress is shown."""
+
+
+def run(contest: Contest, rounds: int, size: float, progress: Callable[[str], None] = _nobody_looks) -> list[Outcome]:
+    """Run one warm-up round, then ``rounds`` measured rounds. ``progress`` is told what begins."""
+    rounds = min(rounds, contest.most_rounds or rounds)
+    progress("setting up")
     with contest.open(size) as one_round:
-        one_round(0)
-        figures = [one_round(number) for number in range(1, rounds + 1)]
+        if contest.most_rounds != 1:
+            progress("warming up")
+            one_round(0)
+        figures = []
+        for number in range(1, rounds + 1):
+            progress(f"round {number} of {rounds}")
+            figures.append(one_round(number))
+        progress("ending")
     return [_outcome(line, figures) for line in contest.lines]
 
 
-def table(outcomes: Sequence[Outcome]) -> str:
-    """The results as a Markdown table."""
-    rows = ["| what | ours | peer in the same run | ours / peer | goal | met |", "|---|---|---|---|---|---|"]
-    for one in outcomes:
-        peer = f"{one.peer.text()} ({one.line.peer_name})" if one.peer else ""
-        met = {None: "", True: "yes", False: "**no**"}[one.met]
-        goals = "; ".join(goal.text for goal in one.line.goals)
-        ratio = one.ratio.text() if one.ratio else ""
-        rows.append(f"| {one.line.what} | {one.ours.text()} {one.line.unit} | {peer} | {ratio} | {goals} | {met} |")
-    return "\n".join(rows)
+def not_run(contest: Contest, why: str) -> list[Outcome]:
+    """The lines of a bench that could not run."""
+    return [Outcome(line, None, None, None, why) for line in contest.lines]
 
 
-def write_json(outcomes: Sequence[Outcome], path: Path) -> None:
-    """Write the results as JSON."""
+def row_of(bench: str, outcome: Outcome) -> dict[str, Any]:
+    """An outcome as it is written to JSON. All that is printed and drawn is made from these."""
 
     def spread(one: Spread | None) -> dict[str, float] | None:
         return None if one is None else {"median": one.median, "min": one.least, "max": one.most}
 
-    rows = [
-        {
-            "what": one.line.what,
-            "unit": one.line.unit,
-            "ours": spread(one.ours),
-            "peer": spread(one.peer),
-            "ratio": spread(one.ratio),
-            "goals": [goal.text for goal in one.line.goals],
-            "met": one.met,
-        }
-        for one in outcomes
-    ]
-    path.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    line = outcome.line
+    return {
+        "bench": bench,
+        "what": line.what,
+        "unit": line.unit,
+        "ours": spread(outcome.ours),
+        "peer": spread(outcome.peer),
+        "peer_name": line.peer_name,
+        "ratio": spread(outcome.ratio),
+        "goals": [goal.text for goal in line.goals],
+        "met": outcome.met,
+        "missing": outcome.missing,
+    }
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -152,9 +162,3 @@ def _outcome(line: Line, figures: Sequence[Figures]) -> Outcome:
     return Outcome(
         line, Spread.of(ours), Spread.of(peer), Spread.of([mine / theirs for mine, theirs in zip(ours, peer, strict=True)])
     )
-
-
-def _short(value: float) -> str:
-    if value >= 1000:
-        return f"{value:,.0f}"
-    return f"{value:.3g}"

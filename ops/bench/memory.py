@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import argparse
 import gc
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 
@@ -24,9 +27,12 @@ from controller.journal.sqlite import open_journal
 from controller.runtime.followers.recent import RecentHistory
 from exchange.model import Millis, OrderStatus, OrderType, Side
 from exchange.ports import VenueName
+from ops.bench.measure import Contest, Figures, Goal, Line, Round
 from policies.stage import Stage
 from tests.support.desk import SYMBOL, Desk
 
+_ROOT = Path(__file__).parents[2]
+_FEW, _MANY = 1_000, 100_000
 _EVERY_MS = 1_100
 _FILLED_ONE_IN = 10
 _BATCH = 500
@@ -116,10 +122,43 @@ def resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 
 
+@contextmanager
+def opened(size: float) -> Iterator[Round]:
+    """A process for each round, so that nothing of another bench is in its memory."""
+    first, last = (max(least, int(most * size)) for least, most in ((10, _FEW), (100, _MANY)))
+
+    def one_round(_: int) -> Figures:
+        command = [sys.executable, "-m", "ops.bench.memory", "--plain", "--orders", str(first), str(last)]
+        printed = subprocess.run(command, cwd=_ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
+        few, many = (int(line) / 1e6 for line in printed.split())
+        return {"few": few, "many": many, "orders": last}
+
+    yield one_round
+
+
+CONTEST = Contest(
+    "memory",
+    (
+        Line(
+            "memory: resident after 100,000 settled orders",
+            "MB",
+            "many",
+            "few",
+            "after 1,000 in the same process",
+            (Goal("≤ 1.5 ×", lambda _, ratio: ratio <= 1.5),),
+        ),
+        Line("memory: settled orders that were made", "", "orders"),
+    ),
+    opened,
+    most_rounds=1,
+)
+
+
 def main() -> None:
     """Parse, run, print."""
     parser = argparse.ArgumentParser(prog="python -m ops.bench.memory", description="What settled orders cost in memory.")
     parser.add_argument("--orders", type=int, nargs="+", default=[1_000, 10_000, 50_000, 100_000], help="how many settle")
+    parser.add_argument("--plain", action="store_true", help="print the bytes alone, one line after each number of orders")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         journal = open_journal(Path(folder) / "journal.db", "desk")
@@ -129,7 +168,7 @@ def main() -> None:
             gc.collect()
             size = resident()
             each = f", {(size - before) // (orders - begun)} bytes for each since" if before else ""
-            print(f"{orders:8} settled orders: {size / 1e6:.1f} MB{each}", flush=True)
+            print(size if options.plain else f"{orders:8} settled orders: {size / 1e6:.1f} MB{each}", flush=True)
             begun, before = orders, size
         journal.close()
 

@@ -7,74 +7,25 @@ same round: one ``fdatasync`` of 500 bytes in a file that has its length, and on
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
 import os
 import socket
 import statistics
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import ccxt.async_support
-
 from ops.bench.measure import Contest, Figures, Goal, Line, Round, percentile, turns
-from ops.bench.order_served import DIRECT_KEY, DIRECT_SECRET
+from ops.bench.order_clients import ccxt_client, placed_at_once, resting_price, served
 from ops.bench.order_stages import MARKS, STAGES
+from ops.bench.showing import FLOOR, STAGE
 
-_ROOT = Path(__file__).parents[2]
 _ORDERS, _EACH, _FLOOR, _CLIENTS = 100, 20, 100, 10
-_SYMBOL, _AMOUNT = "BTC/USDT", 0.00003
-_NUMBERS = itertools.count(time.time_ns() // 1_000_000)
-
-
-def _client(url: str, key: str, secret: str) -> Any:
-    """ccxt as it is released, without its own throttle, which waits 50 ms for each order."""
-    spot = {"public": url, "private": url}
-    api = {"spot": spot, "spot2": spot, "contract": spot, "broker": {"private": f"{url}/api/v3/broker"}}
-    exchange = ccxt.async_support.mexc({"apiKey": key, "secret": secret, "urls": {"api": api}, "enableRateLimit": False})
-    exchange.set_markets([exchange.safe_market_structure(_MARKET)])
-    return exchange
-
-
-_MARKET = {
-    "id": "BTCUSDT", "symbol": "BTC/USDT", "base": "BTC", "quote": "USDT", "baseId": "BTC", "quoteId": "USDT", "type": "spot",
-    "spot": True, "active": True, "precision": {"amount": 1e-06, "price": 0.01},
-}  # fmt: skip
-
-
-async def _one(client: Any, price: float) -> float:
-    """Place an order that rests, and cancel it. Seconds of the placing."""
-    # Orders that are signed in the same millisecond differ by their id alone.
-    named = {"clientOrderId": f"bench-{next(_NUMBERS)}"}
-    began = time.perf_counter()
-    placed = await client.create_order(_SYMBOL, "limit", "buy", _AMOUNT, price, named)
-    took = time.perf_counter() - began
-    await client.cancel_order(placed["id"], _SYMBOL)
-    return took
-
-
-async def _price(client: Any) -> float:
-    """Half a percent below the market: it rests, and it is inside the collar."""
-    book = await client.spot_public_get_ticker_bookticker({"symbol": "BTCUSDT"})
-    return round(float(book["bidPrice"]) * 0.995, 2)
-
-
-async def _at_once(clients: Sequence[Any], each: int, price: float) -> tuple[list[float], float]:
-    """Every client places and cancels, one order after another. Seconds of the placings, and placings a second."""
-
-    async def trade(client: Any) -> list[float]:
-        return [await _one(client, price) for _ in range(each)]
-
-    began = time.perf_counter()
-    took = [one for each_took in await asyncio.gather(*map(trade, clients)) for one in each_took]
-    return took, len(took) / (time.perf_counter() - began)
 
 
 def synced(path: Path, times: int) -> float:
@@ -129,64 +80,62 @@ def stages_of(lines: Sequence[str]) -> dict[str, float]:
 
 
 @contextmanager
-def _served() -> Iterator[dict[str, str]]:
-    command = [sys.executable, "-m", "ops.bench.order_served"]
-    with subprocess.Popen(command, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            yield json.loads(process.stdout.readline())
-        finally:
-            process.stdin.close()
-
-
-@contextmanager
-def opened(size: float) -> Iterator[Round]:
-    """The deployment, ten clients of its bot, and ten that go straight to the venues' process."""
+def opened(size: float, *, tls: bool = False) -> Iterator[Round]:
+    """The deployment, ten clients of its bot, and ten that go straight to the venues' process; by TLS one of each."""
     orders, each, floor = (max(2, int(most * size)) for most in (_ORDERS, _EACH, _FLOOR))
     with ExitStack() as stack:
-        where = stack.enter_context(_served())
-        folder = Path(stack.enter_context(TemporaryDirectory(dir=Path(where["directory"]).parent)))
+        where = stack.enter_context(served(*(("--tls",) if tls else ())))
+        folder = Path(stack.enter_context(TemporaryDirectory(dir=where.directory.parent)))
         loop = asyncio.new_event_loop()
         stack.callback(loop.close)
-        bots = [_client(where["gateway"], where["key"], where["secret"]) for _ in range(_CLIENTS)]
-        direct = [_client(where["venue"], DIRECT_KEY, DIRECT_SECRET) for _ in range(_CLIENTS)]
+        bots, direct = ([ccxt_client(one) for _ in range(1 if tls else _CLIENTS)] for one in (where.bot, where.direct))
         for client in (*bots, *direct):
             stack.callback(lambda client=client: loop.run_until_complete(client.close()))
-        stages = Path(where["directory"]) / "stages.jsonl"
 
         def measured(who: str, clients: Sequence[Any], price: float) -> dict[str, float]:
             used = time.process_time()
-            alone, _ = loop.run_until_complete(_at_once(clients[:1], orders, price))
+            alone, _ = loop.run_until_complete(placed_at_once(clients[:1], orders, price))
             used = (time.process_time() - used) / orders
-            known = stages.read_text().splitlines()
-            crowd, rate = loop.run_until_complete(_at_once(clients, each, price))
             figures = {
                 f"{who} p50": percentile(alone, 0.5) * 1e6,
                 f"{who} p99": percentile(alone, 0.99) * 1e6,
-                f"{who} crowd p50": percentile(crowd, 0.5) * 1e6,
-                f"{who} crowd p99": percentile(crowd, 0.99) * 1e6,
-                f"{who} rate": rate,
                 f"{who} cpu": used * 1e6,
             }
-            return figures if who == "direct" else {**figures, **stages_of(known[-orders:])}
+            if who == "ours":
+                known = (where.directory / "stages.jsonl").read_text().splitlines()
+                figures |= stages_of(known[-orders:])
+            return figures if tls else figures | crowded(who, clients, price)
+
+        def crowded(who: str, clients: Sequence[Any], price: float) -> dict[str, float]:
+            took, rate = loop.run_until_complete(placed_at_once(clients, each, price))
+            return {
+                f"{who} crowd p50": percentile(took, 0.5) * 1e6,
+                f"{who} crowd p99": percentile(took, 0.99) * 1e6,
+                f"{who} rate": rate,
+            }
 
         def one_round(number: int) -> Figures:
-            price = loop.run_until_complete(_price(bots[0]))
+            price = loop.run_until_complete(resting_price(bots[0]))
             both = turns(number, lambda: measured("ours", bots, price), lambda: measured("direct", direct, price))
             return {**both, "sync floor": synced(folder / "floor", floor), "echo floor": echoed(floor)}
 
         yield one_round
 
 
-_DIRECT = "the same ccxt straight to the venue"
-_CPU, _CLIENT = "µs of processor time", "the client's own, straight to the venue: placing and cancelling"
-_ONE = (Goal("≤ 1 ×", lambda _, ratio: ratio <= 1),)
+_CPU = "µs of processor time"
+_ONE = (Goal("≤ 0.9 ×", lambda _, ratio: ratio <= 0.9),)
 
 
-def _line(what: str, ours: str, *goals: Goal, unit: str = "µs") -> Line:
-    return Line(what, unit, ours, ours.replace("ours", "direct"), _DIRECT, goals)
+def _lines(direct: str) -> Callable[..., Line]:
+    def line(what: str, ours: str, *goals: Goal, unit: str = "µs", peer: str = "") -> Line:
+        return Line(what, unit, ours, peer or ours.replace("ours", "direct"), direct, goals)
 
+    return line
+
+
+_line = _lines("the same ccxt straight to the venue")
+_by_tls = _lines("the same ccxt straight to the venue, by TLS")
+_OWN = "the client's own, straight to the venue: placing and cancelling"
 
 CONTEST = Contest(
     "order-path",
@@ -196,11 +145,26 @@ CONTEST = Contest(
         _line("order: ten clients at once, placed and cancelled", "ours rate", unit="/s"),
         _line("order: ten clients at once, median", "ours crowd p50"),
         _line("order: ten clients at once, 99th percentile", "ours crowd p99"),
-        Line("order: processor time of the controller's loop", _CPU, "whole cpu", "direct cpu", _CLIENT),
-        *(Line(f"order, stage: {name}", "µs", name, "direct p50", _DIRECT) for name in STAGES),
-        *(Line(f"order, processor time: {name}", _CPU, f"{name} cpu", "direct cpu", _CLIENT) for name in STAGES),
-        Line("floor: fdatasync of 500 bytes", "µs", "sync floor", "direct p50", _DIRECT),
-        Line("floor: 64 bytes over loopback and back", "µs", "echo floor", "direct p50", _DIRECT),
+        Line("order: processor time of the controller's loop", _CPU, "whole cpu", "direct cpu", _OWN),
+        *(_line(f"order{STAGE}{name}", name, peer="direct p50") for name in STAGES),
+        *(Line(f"order, processor time: {name}", _CPU, f"{name} cpu", "direct cpu", _OWN) for name in STAGES),
+        _line(f"order{FLOOR}fdatasync of 500 bytes", "sync floor", peer="direct p50"),
+        _line(f"order{FLOOR}64 bytes over loopback and back", "echo floor", peer="direct p50"),
     ),
     opened,
+    stages="order-path",
+)
+
+TLS = Contest(
+    "order-path-tls",
+    (
+        _by_tls("order by TLS: ccxt through the gateway, durable, median", "ours p50", *_ONE),
+        _by_tls("order by TLS: the same, 99th percentile", "ours p99"),
+        Line("order by TLS: processor time of the controller's loop", _CPU, "whole cpu", "direct cpu", f"{_OWN}, by TLS"),
+        *(_by_tls(f"order by TLS{STAGE}{name}", name, peer="direct p50") for name in STAGES),
+        _by_tls(f"order by TLS{FLOOR}fdatasync of 500 bytes", "sync floor", peer="direct p50"),
+        _by_tls(f"order by TLS{FLOOR}64 bytes over loopback and back", "echo floor", peer="direct p50"),
+    ),
+    partial(opened, tls=True),
+    stages="order-path-tls",
 )

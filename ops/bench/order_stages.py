@@ -1,11 +1,13 @@
-"""The controller of the bench ``order-path``: ``gatehouse run`` that notes when each order passes each stage.
+"""The controller of the order benches: ``gatehouse run`` that notes when each order passes each stage.
 
 ``python -m ops.bench.order_stages DIRECTORY`` runs the deployment there without the limits of rate (a bench sends more than MEXC
 allows) and appends a line for each order to ``stages.jsonl`` once it is answered. Only one order at a time is measured.
+``--authorities FILE`` is what certificates are checked against instead of the library's list; all checks are the product's.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 import time
@@ -14,6 +16,8 @@ from functools import wraps
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, TextIO
+
+import certifi
 
 MARKS: Final = (
     "received", "asked", "begun", "decided", "encoded", "synced", "left", "answered", "answer decided", "answer synced", "replied",
@@ -154,10 +158,18 @@ def without_rates() -> None:
 
 def main() -> None:
     """Run the deployment."""
-    directory = Path(sys.argv[1])
+    parser = argparse.ArgumentParser(prog="python -m ops.bench.order_stages")
+    parser.add_argument("--authorities", default="")
+    parser.add_argument("--unwatched", action="store_true", help="note no stages")
+    parser.add_argument("directory", type=Path)
+    options = parser.parse_args()
+    directory = options.directory
+    if options.authorities:
+        certifi.where = lambda: options.authorities
     sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
     without_rates()
-    watch(Marks((directory / "stages.jsonl").open("a", encoding="ascii")))
+    if not options.unwatched:
+        watch(Marks((directory / "stages.jsonl").open("a", encoding="ascii")))
     sys.argv[1:] = ["run", "--dir", str(directory)]
     from controller.__main__ import main as gatehouse
 

@@ -8,7 +8,7 @@ import pytest
 
 from controller.runtime.followers.recent import RecentHistory
 from controller.runtime.recovery.recover import refold
-from ops.bench.growth import GOAL_BYTES, Day
+from ops.bench.growth import GOAL_BYTES, IDLE_GOAL_BYTES, Day
 from policies.stage import Stage
 
 STRETCH_MS = 15 * 60_000
@@ -26,6 +26,18 @@ def test_a_day_of_one_order_a_minute_is_at_most_ten_megabytes(stage: Stage, tmp_
     print(f"\n{stage}, {growth.orders} orders in {growth.ms // 60_000} minutes\n{growth.table()}")
     assert growth.orders == STRETCH_MS // 60_000
     assert growth.a_day <= GOAL_BYTES
+
+
+def test_an_hour_without_orders_is_at_most_two_megabytes(tmp_path: Path) -> None:
+    day = Day(tmp_path / "journal.db", Stage.TESTNET_VALIDATING, idle=True)
+    try:
+        day.pass_time(60_000)
+        growth = day.pass_time(STRETCH_MS // 3)
+    finally:
+        day.close()
+    print(f"\nidle for {growth.ms // 60_000} minutes\n{growth.table()}")
+    assert growth.orders == 0
+    assert 0 < growth.an_hour <= IDLE_GOAL_BYTES
 
 
 def test_a_kill_between_entries_loses_uncovered_time_only(tmp_path: Path) -> None:
