@@ -79,6 +79,8 @@ class OurBooks:
         return any(one.digest == digest and (end is None or end >= asked_at) for one, end in zip(states, ends, strict=True))
 
     def known_at(self, at: Millis) -> int:
-        """How many orders and trades were known before ``at``."""
+        """How many orders and trades were known before ``at``, at least: none where every state that is kept is younger."""
         before = [one.count for one in self.marks if one.at < at]
-        return before[-1] if before else max(0, self.value.count - len(self.marks))
+        if before:
+            return before[-1]
+        return max(0, self.value.count - len(self.marks)) if len(self.marks) < KEPT else 0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable
+from operator import itemgetter
 
 from immutables import Map
 
@@ -122,7 +124,7 @@ def admitted(state: State, event: e.OrderAdmitted) -> State:
         put(state if event.bot == SELLER else _counted(state, Tally.with_order), order),
         order_number=order.number,
         by_bot_id=ids.put(bot_key(event.bot, bot_id), state.known_as(order)) if bot_id else ids,
-        admissions=(*(when for when in state.admissions if when > horizon), state.at),
+        admissions=(*state.admissions[bisect_right(state.admissions, horizon) :], state.at),
     )
 
 
@@ -145,7 +147,8 @@ def _settled(state: State, order: OrderState) -> State:
 def _outcome(state: State, *, accepted: bool) -> State:
     assert state.policy is not None
     horizon = state.at - state.policy.guards.reject_rate.window_ms
-    recent = (outcome for outcome in state.outcomes if outcome[0] > horizon)
+    # They are in the order of the journal's time, so what is too old is at the beginning.
+    recent = state.outcomes[bisect_right(state.outcomes, horizon, key=itemgetter(0)) :]
     return replace(state, outcomes=(*recent, (state.at, accepted)))
 
 
