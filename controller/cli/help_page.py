@@ -48,7 +48,7 @@ def page(width: int, *, colours: bool = False) -> str:
 
 
 Row = tuple[str, str]
-"""What stands on the left, filled up to the width of its column, and the words on the right."""
+"""The left column, filled up to its width, and the words of the right one."""
 
 
 def _options(options: Sequence[Sequence[str]]) -> list[Row]:

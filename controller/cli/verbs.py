@@ -1,6 +1,6 @@
 """Where each verb is. ``controller.__main__`` loads the file of the verb that was typed and no other (ADR 79).
 
-``cli.app`` has them all, for whoever lists or completes verbs; a test compares the two.
+``cli.app`` has them all, for what lists or completes verbs; a test compares the two.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 
 from controller.cli.setup.deployment import testnet_table
 from exchange.testnet.config import AccountConfig, TestnetConfig
-from ops.bench.tls_door import AUTHORITIES, HOST, add_doors
+from ops.bench.tls_listener import AUTHORITIES, HOST, add_listeners
 from tests.support.rig import Rig, quick_policy, rig
 
 DIRECT_KEY, DIRECT_SECRET = "mx0direct", "a-secret-of-no-value"
@@ -50,16 +50,16 @@ def _rich(name: str, config: AccountConfig) -> AccountConfig:
     return replace(config, balances={"USDT": Decimal(10_000)}) if name == "testnet" else config
 
 
-def _by_tls(built: Rig, doors: dict[int, int]) -> str:
+def _by_tls(built: Rig, tls_ports: dict[int, int]) -> str:
     """Let the deployment reach both venues by TLS. Returns the live venue's address."""
     settings = built.directory / "gatehouse.toml"
     text = settings.read_text()
     for venue in (built.testnet, built.live):
-        by_tls = f"{HOST}:{doors[venue.port]}"
+        by_tls = f"{HOST}:{tls_ports[venue.port]}"
         text = text.replace(venue.base_url, f"https://{by_tls}").replace(venue.ws_url, f"wss://{by_tls}/ws")
     assert text.count("https://") == text.count("wss://") == 2
     settings.write_text(text)
-    return f"https://{HOST}:{doors[built.live.port]}"
+    return f"https://{HOST}:{tls_ports[built.live.port]}"
 
 
 def _unattested(built: Rig) -> None:
@@ -79,7 +79,7 @@ async def serve(*, tls: bool, collector: str, unwatched: bool) -> None:
     """Bring the deployment up to TESTNET_VALIDATING and say where it is."""
     with TemporaryDirectory(prefix="g") as folder:
         directory = Path(folder) / "d"
-        doors = add_doors(Path(folder)) if tls else {}
+        tls_ports = add_listeners(Path(folder)) if tls else {}
         authorities = str(Path(folder) / AUTHORITIES) if tls else ""
         script = ("-m", "ops.bench.order_stages", *(("--unwatched",) if unwatched else ()), "--authorities", authorities)
         traced = {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"{collector}/v1/traces"} if collector else {}
@@ -87,7 +87,7 @@ async def serve(*, tls: bool, collector: str, unwatched: bool) -> None:
             directory, policy=_policy(), script=script, environment=traced, account=_rich, live_venue=_with_another
         ) as built:
             _unattested(built)
-            venue = _by_tls(built, doors) if tls else built.live.base_url
+            venue = _by_tls(built, tls_ports) if tls else built.live.base_url
             await built.start()
             await built.climb("TESTNET_VALIDATING")
             await built.takes_orders()

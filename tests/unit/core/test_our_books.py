@@ -19,9 +19,9 @@ def test_what_was_booked_before_we_asked_was_known(at: tuple[int, ...], known: i
     assert books(*at).known_at(ASKED_AT) == known
 
 
-def test_orders_that_came_after_we_asked_do_not_count_however_many_they_are() -> None:
+def test_orders_that_came_after_we_asked_never_count() -> None:
     assert books(500, *(2_000 for _ in range(3 * KEPT))).known_at(ASKED_AT) <= 1
 
 
-def test_what_was_booked_before_the_kept_states_counts_while_one_of_them_is_old_enough() -> None:
+def test_orders_before_the_kept_states_count_beside_an_old_one() -> None:
     assert books(*(500 for _ in range(3 * KEPT)), 2_000).known_at(ASKED_AT) == 3 * KEPT

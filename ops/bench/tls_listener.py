@@ -1,4 +1,4 @@
-"""Gives every server of this process a second door, by TLS, with a certificate of a CA that the bench makes."""
+"""Gives every server of this process a second listener, by TLS, with a certificate of a CA that the bench makes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ AUTHORITIES = "ca.pem"
 _SHOWN = "venue.pem"
 
 
-def add_doors(directory: Path) -> dict[int, int]:
+def add_listeners(directory: Path) -> dict[int, int]:
     """From now on uvicorn's servers also listen by TLS. Returns where: the port of each by its port without TLS.
 
     The connection is the server's own: nothing forwards bytes, so TLS is all that is added.
@@ -29,7 +29,7 @@ def add_doors(directory: Path) -> dict[int, int]:
     authority = Authority("the bench's CA")
     authority.write(directory)
     authority.issue(directory / _SHOWN, (HOST,))
-    context, startup, doors = server_context(directory, _SHOWN), uvicorn.Server.startup, dict[int, int]()
+    context, startup, tls_ports = server_context(directory, _SHOWN), uvicorn.Server.startup, dict[int, int]()
 
     async def started(self: uvicorn.Server, sockets: list[socket.socket] | None = None) -> None:
         await startup(self, sockets)
@@ -42,9 +42,9 @@ def add_doors(directory: Path) -> dict[int, int]:
             server_state=self.server_state,
             app_state=self.lifespan.state,
         )
-        door = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0, ssl=context)
-        self.servers.append(door)
-        doors[sockets[0].getsockname()[1]] = door.sockets[0].getsockname()[1]
+        listener = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0, ssl=context)
+        self.servers.append(listener)
+        tls_ports[sockets[0].getsockname()[1]] = listener.sockets[0].getsockname()[1]
 
     uvicorn.Server.startup = started  # type: ignore[method-assign]
-    return doors
+    return tls_ports
