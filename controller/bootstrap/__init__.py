@@ -124,11 +124,8 @@ async def run(
         deployment = in_force(deployment, leadership)
         _close_at_the_end(services, leadership, stack)
         _alert_at_start(deployment, leadership, services.alerts, stack)
-        waiting = list(ahead)
-        keep_watchdog(deployment, services.alerts, stack, waiting)
         nothing_left = asyncio.Event()
-        keep_testnet(deployment, services.alerts.notify, nothing_left, stack, waiting)
-        drop_all(waiting)
+        _keep_beside(deployment, services.alerts, nothing_left, ahead, stack)
         with lease_kept(leadership.journal):
             assembly = await signals.unless_stopped(assemble(deployment, services, leadership, signers, on_waiting, stack))
         if assembly is None:
@@ -156,6 +153,16 @@ async def run(
         await _wait_for_end(signals.stop, assembly, leadership.journal, clock, services.alerts)
         if await cancel_before_stop(signals.at_once, assembly):
             nothing_left.set()
+
+
+def _keep_beside(
+    deployment: Deployment, alerts: Alerts, nothing_left: asyncio.Event, ahead: Sequence[Ahead], stack: AsyncExitStack
+) -> None:
+    """Keep the watchdog and the testnet running; what was started ahead and is not needed ends."""
+    waiting = list(ahead)
+    keep_watchdog(deployment, alerts, stack, waiting)
+    keep_testnet(deployment, alerts.notify, nothing_left, stack, waiting)
+    drop_all(waiting)
 
 
 def _close_at_the_end(services: ProcessServices, leadership: Leadership, stack: AsyncExitStack) -> None:

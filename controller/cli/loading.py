@@ -27,3 +27,11 @@ def loaded() -> None:
     """From now on the collector works as usual, on what is made from now on: what was loaded stays."""
     gc.freeze()
     gc.set_threshold(*_WORKING)
+
+
+def loaded_ahead() -> None:
+    """As ``loaded``, and then wait for the word if this process was started ahead."""
+    from controller.notifying.ahead import wait_to_begin
+
+    loaded()
+    wait_to_begin()

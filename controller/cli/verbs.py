@@ -57,7 +57,7 @@ GROUPS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "access": ("controller.cli.access.verbs", "app"),
         "backup": ("controller.cli.backup.verbs", "app"),
         "journal": ("controller.cli.journal.verbs", "app"),
-        "keys": (f"{_SIGN}.keys", "app"),
+        "keys": (_BOT_KEYS, "group"),
         "roster": (f"{_SIGN}.keys", "roster"),
         "policy": (f"{_SHOW}.policy", "app"),
         "release": (f"{_SHOW}.release", "app"),

@@ -13,6 +13,7 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 
 BEGIN = "GATEHOUSE_BEGIN_FD"
 """The variable that names the descriptor at which a process that was started ahead waits."""
@@ -38,6 +39,7 @@ class Ahead:
         try:
             os.write(self.pipe, _WORD)
         except OSError:
+            self._reap()
             return False
         finally:
             os.close(self.pipe)
@@ -46,6 +48,11 @@ class Ahead:
     def drop(self) -> None:
         """Let it end: it is not needed."""
         os.close(self.pipe)
+        self._reap()
+
+    def _reap(self) -> None:
+        # It ends once it has loaded; nothing waits for that here, and it must not stay as a zombie.
+        Thread(target=self.process.wait, name="reaps a process that was started ahead", daemon=True).start()
 
 
 def start_ahead(arguments: tuple[str, ...], output: Path, without: Collection[str] = ()) -> Ahead | None:

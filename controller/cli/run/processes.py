@@ -132,16 +132,14 @@ def run_testnet(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Run a venue that speaks MEXC's protocol, on a recorded, generated or live market. It goes on where it was stopped."""
-    from controller.cli.loading import loaded
+    from controller.cli.loading import loaded_ahead
     from controller.cli.run import testnet_options
     from controller.cli.run.testnet_run import announcement, serve
     from controller.cli.run.waiting import show_waiting
     from controller.cli.shared.signals import run_until_stopped
-    from controller.notifying.ahead import wait_to_begin
     from controller.notifying.service_manager import from_environment
 
-    loaded()
-    wait_to_begin()
+    loaded_ahead()
     config = testnet_options.build(
         host=host,
         port=port,
@@ -167,7 +165,5 @@ def run_testnet(
     live = (symbol, from_rest, from_ws) if testnet_options.feed(feed, config.tape, config.speed) == "mexc-live" else None
     started, manager = Event(), from_environment()
     announce = announcement(config, symbol if live else "", output, started)
-    run_until_stopped(
-        serve(config, announce, live, export_fills, partial(show_waiting, output, manager), tell=print_fills, manager=manager),
-        started,
-    )
+    serving = serve(config, announce, live, export_fills, partial(show_waiting, output, manager), tell=print_fills, manager=manager)
+    run_until_stopped(serving, started)

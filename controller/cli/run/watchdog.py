@@ -27,13 +27,11 @@ def watchdog(
     """
     import asyncio
 
-    from controller.cli.loading import loaded
+    from controller.cli.loading import loaded_ahead
     from controller.cli.run.watchdog_run import serve
     from controller.cli.shared.output import print_json, say
-    from controller.notifying.ahead import wait_to_begin
 
-    loaded()
-    wait_to_begin()
+    loaded_ahead()
 
     def announce(address: str, lease_s: int) -> None:
         if output is Output.JSON:

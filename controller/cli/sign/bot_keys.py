@@ -12,16 +12,19 @@ from controller.cli.sign import keys
 from controller.cli.sign.signing import KeysOption, ReasonOption
 from policies.authority import Verb
 
+group = keys.app
+"""`gatehouse keys`, with the verb of this file."""
+
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The bot's name: small letters, digits and hyphens.")]
 
 
 def register(app: typer.Typer) -> None:
-    """Add the verbs of this file."""
-    keys.app.command("bot")(make)
+    """Add the verbs of this file that are one word."""
     for verb in (issue_bot_key, revoke_bot_key):
         app.command()(verb)
 
 
+@keys.app.command("bot")
 def make(name: NameArgument, directory: DirectoryOption = HERE, output: OutputOption = Output.TABLE) -> None:
     """Make a gateway key for a bot, with its secret in a 0600 file here. The gateway refuses it until `gatehouse issue-bot-key`."""
     from pydantic import TypeAdapter, ValidationError
