@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import subprocess
 import sys
@@ -85,6 +86,14 @@ def test_a_verb_alone_is_the_verb_among_all(verb: str) -> None:
         if verb in VERBS
         else set(ours.commands) == set(among_all.commands)
     )
+
+
+def test_a_group_that_is_loaded_alone_has_all_its_verbs() -> None:
+    """In a process of its own: what another file adds to a group stays there."""
+    shown = "typer.main.get_command(app_of('keys')).commands['keys'].commands"
+    alone = f"import json, typer.main\nfrom controller.cli.root import app_of\nprint(json.dumps(sorted({shown})))"
+    done = subprocess.run((sys.executable, "-c", alone), capture_output=True, text=True, check=True, cwd=ROOT)
+    assert json.loads(done.stdout) == sorted(commands(app)["keys"].commands)
 
 
 def test_a_word_that_is_no_verb_gets_all_verbs() -> None:
