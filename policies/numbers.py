@@ -64,3 +64,6 @@ Exact = Annotated[
     WithJsonSchema({"anyOf": [{"type": "string", "pattern": PATTERN}, {"type": "number"}]}),
 ]
 """A ``Decimal`` field of a document, written as decimal text."""
+
+Amount = Annotated[Decimal, PlainSerializer(lambda value: format(value, "f"), when_used="json")]
+"""A ``Decimal`` field of a journal event or of a view: in JSON it is written without an exponent."""

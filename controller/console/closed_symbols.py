@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from controller.console.view import Amount, View
+from controller.console.view import View
 from exchange.ports import VenueName
+from policies.numbers import Amount
 
 
 class ClosedSymbolView(View):

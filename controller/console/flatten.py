@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pydantic import computed_field
 
-from controller.console.view import Amount, View
+from controller.console.view import View
 from controller.console.wording import amount, instant
 from exchange.ports import VenueName
 from policies.authority import Verb
+from policies.numbers import Amount
 
 
 class FlattenView(View):

@@ -23,13 +23,14 @@ from controller.console.role import Role, StandbyView
 from controller.console.run_view import CoverageView, needed, quantity
 from controller.console.signer_view import SignerBudgetView
 from controller.console.unreached_view import UnreachedView
-from controller.console.view import Amount, View
+from controller.console.view import View
 from controller.console.watchdog_view import WatchdogView
 from controller.console.wording import instant
 from controller.core.causes import HaltClass
 from exchange.model import DataSource, OrderStatus, OrderType, Side
 from exchange.ports import VenueName
 from policies.authority import Verb
+from policies.numbers import Amount
 from policies.stage import Environment, Mode, Stage
 
 

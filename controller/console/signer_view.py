@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from controller.console.view import Amount, View
+from controller.console.view import View
+from policies.numbers import Amount
 
 BUDGET_REMEDY = (
     "Let the bot place fewer or smaller buys, or raise buys_per_day below [signer] in gatehouse.toml and restart. "

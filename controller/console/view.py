@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-from typing import Annotated
-
-from pydantic import BaseModel, ConfigDict, PlainSerializer
-
-Amount = Annotated[Decimal, PlainSerializer(lambda value: format(value, "f"), when_used="json")]
-"""A plain decimal string in JSON, as in the journal. It is said here again: the command line would load every event for it."""
+from pydantic import BaseModel, ConfigDict
 
 
 class View(BaseModel):

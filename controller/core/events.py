@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 from itertools import zip_longest
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import BaseModel, ConfigDict, Field
 
 from controller.core.causes import Cause
 from exchange.model import DataSource, OrderStatus, OrderType, Side
@@ -19,6 +19,7 @@ from exchange.ports import VenueName
 from policies.authority import Verb
 from policies.drills import DrillKind
 from policies.eur import RateSource
+from policies.numbers import Amount
 from policies.rules import MetricName
 from policies.stage import Environment, Stage
 
@@ -28,9 +29,6 @@ VOCABULARY = 2
 1: journals without this number. 2: ``alert_kind``, ``alert_id``, ``requested_by``, ``traded_at``, ``uncovered_reason``, and the
 number itself.
 """
-
-Amount = Annotated[Decimal, PlainSerializer(lambda value: format(value, "f"), when_used="json")]
-"""A Decimal written without an exponent."""
 
 
 class Event(BaseModel):

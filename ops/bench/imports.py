@@ -20,6 +20,7 @@ from tempfile import TemporaryDirectory
 
 from controller.cli.setup.deployment import TESTNET_KEY, Ports, accounts_file, write_deployment
 from ops.bench.measure import Contest, Figures, Goal, Line, Round, turns
+from ops.bench.processes import cpu_seconds
 from tests.support.memory import children_of
 from tests.support.rig import free_port
 
@@ -32,7 +33,6 @@ _PROCESSES = {
     "testnet": "controller.cli.run.processes, controller.cli.run.testnet_run, controller.cli.run.testnet_options",
 }
 _STARTED_WITHIN_S = 120.0
-_TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 def _python(*arguments: str) -> float:
@@ -43,12 +43,6 @@ def _python(*arguments: str) -> float:
     if process.returncode:
         raise RuntimeError(f"python {' '.join(arguments)} ended with {process.returncode}")
     return used.ru_utime + used.ru_stime
-
-
-def _used(pid: int) -> float:
-    """Seconds of processor time of a process that runs."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(") ")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS_A_SECOND
 
 
 class Deployment:
@@ -82,7 +76,7 @@ class Deployment:
             with self._run("first.out", "run", "--dir", str(self._directory)) as process:
                 served_s, answer_s = self._served("first.out"), self._answers("first.out")
                 family = children_of(process.pid)
-                used_s = [_used(pid) for pid in (process.pid, *family)]
+                used_s = [cpu_seconds(pid) for pid in (process.pid, *family)]
                 process.kill()
             with self._run("second.out", "run", "--dir", str(self._directory)) as process:
                 again_s = self._served("second.out")

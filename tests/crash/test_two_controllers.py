@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import shutil
 import signal
 import time
@@ -87,9 +86,8 @@ def second_host(first: Rig) -> Rig:
     shutil.copy(first.directory / "var" / "checkpoint.key", directory / "var")
     (directory / "var" / "journal.db").symlink_to(first.directory / "var" / "journal.db")
     settings, gateway = directory / "gatehouse.toml", free_port()
-    console = json.loads((first.directory / "console.json").read_text())["url"]
     text = settings.read_text().replace(f"port = {port_of(first.gateway)}", f"port = {gateway}")
-    settings.write_text(text.replace(f"port = {port_of(console)}", f"port = {free_port()}"))
+    settings.write_text(text.replace(f"port = {port_of(first.console)}", f"port = {free_port()}"))
     return replace(first, directory=directory, gateway=f"http://127.0.0.1:{gateway}", process=None)
 
 

@@ -92,8 +92,7 @@ async def test_an_envelope_that_is_no_envelope_is_refused(shared: Rig) -> None:
 
 
 async def test_the_local_socket_halts_without_a_signature_and_tcp_does_not(deployment: Rig) -> None:
-    console = json.loads((deployment.directory / "console.json").read_text())
-    async with http_at(console["url"]) as outside:
+    async with http_at(deployment.console) as outside:
         assert (await outside.post("/v1/halt", json={"reason": "no"})).status_code == 404
     assert (await deployment.ask("POST", "/v1/halt", json={"reason": "enough"})).status_code == 200
     halted = await deployment.until(lambda status: status["halt"] is not None)

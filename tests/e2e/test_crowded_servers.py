@@ -20,8 +20,7 @@ MOST_LOG_BYTES = 1_000_000
 
 
 def console_port(deployment: Rig) -> int:
-    text = (deployment.directory / "console.json").read_text()
-    return int(urlsplit(text.split('"')[3]).port or 0)
+    return int(urlsplit(deployment.console).port or 0)
 
 
 def open_descriptors(deployment: Rig) -> int:

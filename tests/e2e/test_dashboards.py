@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.eventful import breach, console_of, scrape, trade_live
+from tests.support.eventful import breach, scrape, trade_live
 from tests.support.loopback import http_at
 from tests.support.proofs import long_form
 from tests.support.rig import ROOT, free_port, rig
@@ -129,7 +129,7 @@ async def test_every_query_of_the_dashboards_has_an_answer(tmp_path: Path) -> No
     async with rig(tmp_path / "deployment", witnesses=(tmp_path / "copies",)) as deployment:
         await deployment.start()
         await deployment.armed()
-        async with prometheus(tmp_path / "prometheus", console_of(deployment)) as server:
+        async with prometheus(tmp_path / "prometheus", deployment.console) as server:
             await trade_live(deployment)
             assert (await server.until("gatehouse_armed == 1"))[0]["metric"]["deployment"] == NAME
             assert await server.now('ALERTS{alertname="GatehouseHalted"}') == []

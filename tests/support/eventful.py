@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import tomllib
-
 import httpx
 
 from controller.core.decisions.drills import HALT_DRILL
-from controller.settings.deployment import FILE_NAME
 from controller.telemetry.w3c import TRACE_ID_HEADER
 from exchange.testnet.conditions.faults import FaultKind
 from tests.support.loopback import http_at
@@ -19,15 +16,9 @@ TRACEPARENT = f"00-{TRACE_ID}-{SPAN_ID}-01"
 """The example of W3C Trace Context: a trace that the bot began."""
 
 
-def console_of(deployment: Rig) -> str:
-    """The address of its console."""
-    settings = tomllib.loads((deployment.directory / FILE_NAME).read_text())
-    return f"http://127.0.0.1:{settings['console']['port']}"
-
-
 async def scrape(deployment: Rig, accept: str = "text/plain") -> str:
     """What Prometheus reads from the console's port."""
-    async with http_at(console_of(deployment), timeout=30) as client:
+    async with http_at(deployment.console, timeout=30) as client:
         answer = await client.get("/metrics", headers={"accept": accept})
     assert answer.status_code == 200, answer.text
     return answer.text

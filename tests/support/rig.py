@@ -11,6 +11,7 @@ import os
 import secrets as entropy
 import socket
 import sys
+import tomllib
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from controller.authority.envelope import Envelope
 from controller.authority.keys import generate_key, public_key, save_key
 from controller.authority.signing import sign_with_file_key
 from controller.cli.setup.deployment import testnet_table
+from controller.settings.deployment import FILE_NAME
 from exchange import tape
 from exchange.tape import TapeRecord
 from exchange.testnet.conditions.clock import SystemClock
@@ -98,6 +100,12 @@ class Rig:
     @property
     def socket(self) -> Path:
         return self.directory / "var" / "gatehouse.sock"
+
+    @property
+    def console(self) -> str:
+        """The address of the console, as the settings name it."""
+        port = tomllib.loads((self.directory / FILE_NAME).read_text())["console"]["port"]
+        return f"http://127.0.0.1:{port}"
 
     @property
     def streams(self) -> str:
@@ -464,4 +472,3 @@ def _write(
         ]
     sections += ["[[bots]]", 'name = "testbot"', 'key = "testbotkey"', 'secret_file = "bot.secret"']
     (directory / "gatehouse.toml").write_text("\n".join([*sections, checkpoints]) + "\n")
-    (directory / "console.json").write_text(json.dumps({"url": f"http://127.0.0.1:{ports['console']}"}))

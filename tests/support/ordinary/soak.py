@@ -13,7 +13,6 @@ from pathlib import Path
 
 import httpx
 
-from tests.support.eventful import console_of
 from tests.support.ordinary import judging
 from tests.support.ordinary.climbing import climb
 from tests.support.ordinary.events import EVENTS, RAMPING
@@ -145,7 +144,7 @@ class Soak:
 
     async def _lag(self) -> float:
         slowest = 0.0
-        async with httpx.AsyncClient(base_url=console_of(self.scene), timeout=30) as client:
+        async with httpx.AsyncClient(base_url=self.scene.console, timeout=30) as client:
             for _ in range(_ASKED):
                 asked = time.monotonic()
                 (await client.get("/livez")).raise_for_status()
