@@ -27,6 +27,9 @@ _MARKET = {
 _LOAD_S = 4
 """How long ``order_load`` sends at the most: a slow machine has fewer orders in a round, not longer rounds."""
 
+_PATIENT_MS = 60_000
+"""MEXC's longest ``recvWindow`` (mexc-spot-v3.md), and how long ccxt waits for an answer."""
+
 _NUMBERS = itertools.count(time.time_ns() // 1_000_000)
 
 
@@ -82,7 +85,15 @@ def ccxt_client(account: Account) -> Any:
     """ccxt as it is released, without its own throttle, which waits 50 ms for each order."""
     spot = {"public": account.url, "private": account.url}
     api = {"spot": spot, "spot2": spot, "contract": spot, "broker": {"private": f"{account.url}/api/v3/broker"}}
-    options: dict[str, Any] = {"apiKey": account.key, "secret": account.secret, "urls": {"api": api}, "enableRateLimit": False}
+    options: dict[str, Any] = {
+        "apiKey": account.key,
+        "secret": account.secret,
+        "urls": {"api": api},
+        "enableRateLimit": False,
+        # Ten clients on a machine that is busy with something else wait longer than the 5 and 10 s by default.
+        "options": {"recvWindow": _PATIENT_MS},
+        "timeout": _PATIENT_MS,
+    }
     if account.authorities:
         options["cafile"] = account.authorities
     exchange = ccxt.async_support.mexc(options)
