@@ -8,7 +8,7 @@ start stands by before all of these steps.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from functools import partial
@@ -51,7 +51,7 @@ from controller.bootstrap.venues_known import VenuesKnown, needed_at_a_start
 from controller.bootstrap.watchdog import keep_watchdog, say_goodbye_at_the_end, ties_of, vouch_while_signed
 from controller.core.effects import Alert, AlertKind
 from controller.journal.port import Journal, JournalError, JournalTakenOver, LeasedJournal
-from controller.notifying.ahead import Ahead, drop_all
+from controller.notifying.ahead import Waiting
 from controller.notifying.service_manager import NONE, ServiceManager
 from controller.runtime.assembly import Assembly, Parts
 from controller.runtime.drills.practice import Means
@@ -92,7 +92,7 @@ async def run(
     on_standby: Callable[[], None] = lambda: None,
     on_waiting: OnWaiting = lambda _: None,
     signer: Spawned | None = None,
-    ahead: Sequence[Ahead] = (),
+    ahead: Waiting | None = None,
     manager: ServiceManager = NONE,
 ) -> None:
     """Run the controller of the deployment in ``directory`` until SIGTERM or SIGINT.
@@ -125,7 +125,7 @@ async def run(
         _close_at_the_end(services, leadership, stack)
         _alert_at_start(deployment, leadership, services.alerts, stack)
         nothing_left = asyncio.Event()
-        _keep_beside(deployment, services.alerts, nothing_left, ahead, stack)
+        _keep_beside(deployment, services.alerts, nothing_left, ahead or Waiting(), stack)
         with lease_kept(leadership.journal):
             assembly = await signals.unless_stopped(assemble(deployment, services, leadership, signers, on_waiting, stack))
         if assembly is None:
@@ -156,13 +156,12 @@ async def run(
 
 
 def _keep_beside(
-    deployment: Deployment, alerts: Alerts, nothing_left: asyncio.Event, ahead: Sequence[Ahead], stack: AsyncExitStack
+    deployment: Deployment, alerts: Alerts, nothing_left: asyncio.Event, waiting: Waiting, stack: AsyncExitStack
 ) -> None:
     """Keep the watchdog and the testnet running; what was started ahead and is not needed ends."""
-    waiting = list(ahead)
     keep_watchdog(deployment, alerts, stack, waiting)
     keep_testnet(deployment, alerts.notify, nothing_left, stack, waiting)
-    drop_all(waiting)
+    waiting.drop()
 
 
 def _close_at_the_end(services: ProcessServices, leadership: Leadership, stack: AsyncExitStack) -> None:

@@ -18,7 +18,7 @@ from controller.bootstrap.beside import run_beside
 from controller.bootstrap.read import Deployment
 from controller.bootstrap.supervise import Supervisor
 from controller.core.effects import Alert, AlertKind
-from controller.notifying.ahead import Ahead, taken
+from controller.notifying.ahead import Waiting
 from controller.settings.beside import TESTNET_OUTPUT, arguments_of_testnet
 from exchange.errors import GatehouseError
 from exchange.mexc.provenance import ask_provenance
@@ -36,7 +36,7 @@ Notify = Callable[[Alert], object]
 
 
 def keep_testnet(
-    deployment: Deployment, notify: Notify, nothing_left: asyncio.Event, stack: AsyncExitStack, waiting: list[Ahead]
+    deployment: Deployment, notify: Notify, nothing_left: asyncio.Event, stack: AsyncExitStack, waiting: Waiting
 ) -> None:
     """Keep the deployment's testnet running, if the settings have one here, until ``stack`` ends.
 
@@ -56,7 +56,7 @@ def keep_testnet(
         deployment.data / TESTNET_OUTPUT,
         lambda: holder(state) is not None,
         lambda alert: loop.call_soon_threadsafe(notify, alert),
-        taken(waiting, arguments),
+        waiting.take(arguments),
     )
     supervisor.start()
 

@@ -14,7 +14,7 @@ from controller.bootstrap.read import Deployment
 from controller.bootstrap.signer import Signers
 from controller.bootstrap.supervise import Supervisor
 from controller.core.effects import AlertKind
-from controller.notifying.ahead import Ahead, taken
+from controller.notifying.ahead import Waiting
 from controller.runtime.followers.heartbeat import Heartbeat, Ties
 from controller.settings.beside import WATCHDOG_OUTPUT, arguments_of_watchdog
 from controller.settings.deployment import read_secret
@@ -36,7 +36,7 @@ def ties_of(deployment: Deployment, redactor: Redactor) -> Ties | None:
     return Ties(settings.where(deployment.data), token, settings.lease_s, settings.is_required(production=production))
 
 
-def keep_watchdog(deployment: Deployment, alerts: Alerts, stack: AsyncExitStack, waiting: list[Ahead]) -> None:
+def keep_watchdog(deployment: Deployment, alerts: Alerts, stack: AsyncExitStack, waiting: Waiting) -> None:
     """Keep a watchdog running on this host, if the settings have one here. ``stack`` ends the keeping, never the watchdog.
 
     It is taken from those that were started ahead and are ``waiting``.
@@ -53,7 +53,7 @@ def keep_watchdog(deployment: Deployment, alerts: Alerts, stack: AsyncExitStack,
         deployment.data / WATCHDOG_OUTPUT,
         partial(is_locked, deployment.data),
         lambda alert: loop.call_soon_threadsafe(alerts.notify, alert),
-        taken(waiting, arguments),
+        waiting.take(arguments),
     )
     supervisor.start()
     stack.callback(supervisor.end)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,18 +81,34 @@ def start_ahead(arguments: tuple[str, ...], output: Path, without: Collection[st
     return Ahead(arguments, process, ours)
 
 
-def taken(waiting: list[Ahead], arguments: tuple[str, ...]) -> Ahead | None:
-    """Take the process with these arguments out of those that wait; ``None`` when none of them has."""
-    found = next((one for one in waiting if one.arguments == arguments), None)
-    if found is not None:
-        waiting.remove(found)
-    return found
+class Waiting:
+    """The processes that were started ahead and that nobody has taken yet. At the end of ``with`` those that are left end."""
 
+    def __init__(self, started: Iterable[Ahead] = ()) -> None:
+        self._left = list(started)
 
-def drop_all(waiting: Sequence[Ahead]) -> None:
-    """Let all that wait end: nobody took them."""
-    for one in waiting:
-        one.drop()
+    def __enter__(self) -> Waiting:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.drop()
+
+    @property
+    def left(self) -> tuple[Ahead, ...]:
+        """Those that still wait here."""
+        return tuple(self._left)
+
+    def take(self, arguments: tuple[str, ...]) -> Ahead | None:
+        """The process with these arguments, which is the caller's to begin or drop from now on; ``None`` when none has them."""
+        found = next((one for one in self._left if one.arguments == arguments), None)
+        if found is not None:
+            self._left.remove(found)
+        return found
+
+    def drop(self) -> None:
+        """Let all that are left end: nobody needs them."""
+        while self._left:
+            self._left.pop().drop()
 
 
 def wait_to_begin() -> None:
@@ -101,6 +117,8 @@ def wait_to_begin() -> None:
     if not number:
         return
     word = b""
+    if not number.isdecimal():
+        sys.exit(f"{BEGIN} is {number!r}, which is no descriptor; only gatehouse sets it, so unset it and start again")
     with suppress(OSError):
         word = os.read(int(number), 1)
         os.close(int(number))

@@ -60,13 +60,6 @@ def run(directory: DirectoryOption = HERE, output: OutputOption = Output.TABLE) 
     settings = load_settings(directory)
     hide_secrets(directory, settings)
     manager = from_environment()
-    signer = start_signer(directory, settings)
-    raise_limit()
-    ahead = start_beside(directory, settings)
-    # It takes a second or more, and the others load meanwhile (ADR 59, ADR 79).
-    from controller.bootstrap import run as run_controller
-
-    loaded()
 
     def announce() -> None:
         gateway = f"http://{settings.gateway.host}:{settings.gateway.port}"
@@ -83,18 +76,24 @@ def run(directory: DirectoryOption = HERE, output: OutputOption = Output.TABLE) 
         else:
             say(f"{settings.controller_id} is the standby of the leading controller; console {console}")
 
-    waiting = partial(show_waiting, output, manager)
-    asyncio.run(
-        run_controller(
-            directory,
-            on_ready=announce,
-            on_standby=stand_by,
-            on_waiting=waiting,
-            signer=signer,
-            ahead=ahead,
-            manager=manager,
+    signer = start_signer(directory, settings)
+    raise_limit()
+    with start_beside(directory, settings) as ahead:
+        # It takes a second or more, and the others load meanwhile (ADR 59, ADR 79).
+        from controller.bootstrap import run as run_controller
+
+        loaded()
+        asyncio.run(
+            run_controller(
+                directory,
+                on_ready=announce,
+                on_standby=stand_by,
+                on_waiting=partial(show_waiting, output, manager),
+                signer=signer,
+                ahead=ahead,
+                manager=manager,
+            )
         )
-    )
 
 
 def run_testnet(

@@ -16,11 +16,12 @@ from controller.bootstrap.supervise import Supervisor
 from controller.cli.run.beside_first import start_beside
 from controller.cli.setup.deployment import Ports, write_deployment
 from controller.core.effects import Alert, AlertKind
-from controller.notifying.ahead import BEGIN, Ahead, drop_all, start_ahead, taken
+from controller.notifying.ahead import BEGIN, Ahead, Waiting, start_ahead
 from controller.settings.beside import WATCHDOG_OUTPUT, arguments_of_testnet, arguments_of_watchdog
 from controller.settings.deployment import Settings, load_settings
 from controller.signer.spawn import DESCRIPTOR, PID
 from controller.watchdog.log import LOCK_FILE, WatchdogLog, is_locked
+from exchange.errors import ConfigError
 from exchange.model import Millis
 from exchange.testnet.state.store import ATTACHED, holder, open_store
 from tests.support.memory import runs
@@ -50,7 +51,7 @@ def settings(directory: Path) -> Settings:
 
 @pytest.fixture
 def ahead(directory: Path, settings: Settings) -> Iterator[tuple[Ahead, ...]]:
-    started = start_beside(directory, settings)
+    started = start_beside(directory, settings).left
     yield started
     for one in started:
         with suppress(ProcessLookupError):
@@ -78,7 +79,7 @@ from pathlib import Path
 from controller.cli.run.beside_first import start_beside
 from controller.settings.deployment import load_settings
 place = Path({str(directory)!r})
-print(*(one.process.pid for one in start_beside(place, load_settings(place))), flush=True)
+print(*(one.process.pid for one in start_beside(place, load_settings(place)).left), flush=True)
 time.sleep(600)
 """
     with subprocess.Popen((sys.executable, "-c", text), stdout=subprocess.PIPE, cwd=ROOT) as controller:
@@ -144,18 +145,23 @@ def test_another_is_started_when_it_died_meanwhile(directory: Path, ahead: tuple
 
 
 def test_only_what_has_the_same_arguments_is_taken(ahead: tuple[Ahead, ...]) -> None:
-    waiting = list(ahead)
-    assert taken(waiting, ("watchdog", "--dir", "/elsewhere", "--attached")) is None
-    assert taken(waiting, ahead[0].arguments) is ahead[0]
-    assert waiting == [ahead[1]]
-    drop_all(waiting)
-    assert ahead[1].process.wait(LONG_S) == 0
+    with Waiting(ahead) as waiting:
+        assert waiting.take(("watchdog", "--dir", "/elsewhere", "--attached")) is None
+        assert waiting.take(ahead[0].arguments) is ahead[0]
+        assert waiting.take(ahead[0].arguments) is None
+        assert waiting.left == (ahead[1],)
+
+
+def test_what_nobody_took_ends_when_the_start_fails(ahead: tuple[Ahead, ...]) -> None:
+    with pytest.raises(ConfigError), Waiting(ahead):
+        raise ConfigError("the journal cannot be opened", code="journal", remedy="mend it")
+    assert [one.process.wait(LONG_S) for one in ahead] == [0, 0]
 
 
 def test_it_inherits_no_descriptor_of_the_signer(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(DESCRIPTOR, "7")
     monkeypatch.setenv(PID, "8")
-    for one in start_beside(directory, load_settings(directory)):
+    for one in start_beside(directory, load_settings(directory)).left:
         names = {pair.partition(b"=")[0].decode() for pair in Path(f"/proc/{one.process.pid}/environ").read_bytes().split(b"\0")}
         one.drop()
         one.process.wait()
@@ -167,15 +173,15 @@ def test_none_is_started_where_none_may_be_needed(directory: Path, settings: Set
     standby = settings.model_copy(update={"journal": "postgresql://here/journal"})
     elsewhere = settings.watchdog.model_copy(update={"address": "127.0.0.1:1"})
     none_here = settings.model_copy(update={"watchdog": elsewhere, "testnet": settings.testnet.model_copy(update={"run": None})})
-    assert start_beside(directory, standby) == ()
-    assert start_beside(directory, none_here) == ()
+    assert start_beside(directory, standby).left == ()
+    assert start_beside(directory, none_here).left == ()
 
 
 def test_none_is_started_beside_one_that_runs(directory: Path, settings: Settings) -> None:
     store = open_store(directory / settings.data / "testnet", Millis(1_700_000_000_000), ATTACHED)
     log = WatchdogLog(directory / settings.data, settings.controller_id, Millis(1_700_000_000_000))
     try:
-        assert start_beside(directory, settings) == ()
+        assert start_beside(directory, settings).left == ()
     finally:
         log.close()
         store.close()
@@ -183,3 +189,10 @@ def test_none_is_started_beside_one_that_runs(directory: Path, settings: Setting
 
 def test_a_start_that_cannot_start_it_goes_on(tmp_path: Path) -> None:
     assert start_ahead(("watchdog",), tmp_path / "missing" / "watchdog.out") is None
+
+
+def test_a_descriptor_that_is_none_is_named() -> None:
+    command = (sys.executable, "-m", "controller", "watchdog", "--attached")
+    ended = subprocess.run(command, env={**os.environ, BEGIN: "none"}, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert f"{BEGIN} is 'none', which is no descriptor" in ended.stderr
