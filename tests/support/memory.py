@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 
 _CHUNK = 1 << 24
@@ -46,4 +47,11 @@ def runs(pid: int) -> bool:
 
 def children_of(pid: int) -> list[int]:
     """The processes that a process has started and that still run."""
-    return [int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()]
+    return [int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in _text(task / "children").split()]
+
+
+def _text(path: Path) -> str:
+    # A thread may end meanwhile; then its children are those of another.
+    with suppress(OSError):
+        return path.read_text()
+    return ""

@@ -1,7 +1,8 @@
-"""Production-shaped deployments. These tests write and read them, and never start one or open a socket."""
+"""Production-shaped deployments. These tests write and read them, and open no socket."""
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 from pathlib import Path
@@ -19,6 +20,8 @@ from policies.authority import Role
 from policies.document import load_policy
 from policies.stage import Environment, Mode
 from tests.support.cli_kit import Run, printed
+from tests.support.memory import children_of
+from tests.support.receivers import until
 
 
 def written(run: Run, directory: Path, profile: str, *more: str | Path) -> Path:
@@ -91,8 +94,11 @@ def test_production_is_refused_while_the_secret_would_be_in_the_controller(run: 
     directory = written(run, tmp_path / "new", "solo", "--live-key", "mx0abc", "--watchdog-key", "mx0dog", "--bot", bot)
     settings = directory / "gatehouse.toml"
     settings.write_text(settings.read_text().replace("[signer]\nbuys_per_day = 500\n", ""))
+    before = set(children_of(os.getpid()))
     started = run("run", "--dir", directory, "-o", "json")
     assert printed(started, error=True)["error"]["code"] == "signer-missing"
+    # What loaded beside the start ends with it.
+    until(lambda: set(children_of(os.getpid())) <= before, 120)
 
 
 def test_init_leaves_the_live_secret_to_the_owner(run: Run, tmp_path: Path, bot: Path) -> None:
