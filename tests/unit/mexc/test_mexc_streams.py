@@ -21,10 +21,11 @@ from exchange.mexc.reach import Reach
 from exchange.mexc.socket import DEFAULT_TIMING, STEADY_MS, Backoff, StreamTiming
 from exchange.mexc.stream_watch import DEFAULT_WATCH_LIMITS, WatchLimits
 from exchange.model import MarketTrade, Millis, Side
-from exchange.ports import FeedStatus, StreamGap, VenueEvent
+from exchange.ports import FeedEvent, FeedStatus, StreamGap, VenueEvent
 from exchange.wire import stream
 from exchange.wire.market import DepthReply
 from exchange.wire.push import Push, TradeBatch
+from exchange.wire.push_decode import decode_push
 from exchange.wire.push_encode import encode_push
 from tests.support.mexc_stream import ASK, BID, FILL, ONE, QUICK, REPORT, Rest, StubStream, delta, url_of
 
@@ -157,6 +158,20 @@ async def test_a_refused_channel_never_looks_subscribed(start: Start) -> None:
     await until(feed, lambda: len(stub.connections) >= 2)
     assert feed.status("MXUSDT") is FeedStatus.STALE
     assert "spot@public.aggre.deals" in (feed.trouble or "")
+
+
+async def test_a_push_is_decoded_once_however_many_use_it(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded: list[bytes] = []
+    monkeypatch.setattr("exchange.mexc.market.decode_push", lambda frame: (decoded.append(frame), decode_push(frame))[1])
+    feed, stub, _ = await start()
+    await until(feed, lambda: version(feed) == 10)
+    followers: list[list[FeedEvent]] = [[], [], []]
+    for follower in followers:
+        feed.follow(follower.append)
+    await stub.push(delta(11, 11), delta(12, 12))
+    await until(feed, lambda: version(feed) == 12 and feed.quote("MXUSDT") is not None)
+    assert [len(follower) for follower in followers] == [2, 2, 2]
+    assert len(decoded) == len(set(decoded)) == 2
 
 
 async def test_trades_come_newest_first(start: Start) -> None:
