@@ -143,7 +143,7 @@ async def run(
         keep_statistics(assembly, services.alerts.notify, stack)
         keep_claims(services.remote_claims, assembly.halt_for_integrity, services.alerts.notify, stack)
         record = keep_replay(deployment, assembly, clock, services.alerts.notify, stack)
-        await open_servers(deployment, assembly, record, scrape, stack)
+        await open_servers(deployment, assembly, record, scrape, services.alerts, clock, stack)
         watch_instance(deployment, services.alerts.notify, stack)
         watch_release(deployment, partial(_artifact_in_force, assembly), services.alerts.notify, stack)
         signals.started()

@@ -244,7 +244,8 @@ async def _stand_by(
     write_mark = partial(_write_mark, services.latch, follower)
     operator = StandbyOperator(standby, services.history, deployment.boot, services.clock, write_mark)
     try:
-        async with open_standby_servers(deployment, operator, standby_metrics(services.meters, standby)):
+        metrics = standby_metrics(services.meters, standby)
+        async with open_standby_servers(deployment, operator, metrics, services.alerts, services.clock):
             on_standby()
             journal = await _follow_until(stop, standby)
     except IntegrityError as error:

@@ -172,6 +172,13 @@ ALERTS: Mapping[AlertKind, AlertSpec] = MappingProxyType(
             "verbs.md",
             ends="gatehouse.toml names a later end at a start",
         ),
+        AlertKind.CERTIFICATE: AlertSpec(
+            Severity.WARNING,
+            "The remote console's certificate ends within ten days, has ended, or was renewed by one that cannot be used.",
+            "Renew it in the files that [console.remote] names. It is used within a minute, without a restart.",
+            "console.md",
+            ends="the files hold one that lasts longer",
+        ),
         AlertKind.DISK: AlertSpec(
             Severity.CRITICAL,
             "The journal's disk has little room, or its reserve cannot be set aside. A full disk halts.",

@@ -105,6 +105,7 @@ class AlertKind(StrEnum):
     DRILL_FAILED = "drill-failed"
     WATCHDOG_LOST = "watchdog-lost"
     KEY_EXPIRY = "key-expiry"
+    CERTIFICATE = "certificate"
     BACKUP = "backup"
     CRASH = "crash"
     LEASE = "lease"

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from controller.bootstrap.remote_console import tls_of
+from controller.bootstrap.console_certificate import open_tls
 from controller.console.tokens import AccessRole, TokenFile
 from controller.settings.console import DEFAULT_TOKENS, ConsoleSettings, RemoteConsoleSettings
 from exchange.errors import ConfigError
@@ -75,14 +75,14 @@ def remote(issued: Issued) -> RemoteConsoleSettings:
 def test_a_key_that_others_read_stops_the_start(tmp_path: Path, issued: Issued) -> None:
     issued.key.chmod(0o640)
     with pytest.raises(ConfigError, match="can be read by others"):
-        tls_of(tmp_path, remote(issued))
+        open_tls(tmp_path, remote(issued))
 
 
 @pytest.mark.parametrize("text", ["", "no pem"])
 def test_a_certificate_that_cannot_be_used_stops_the_start(tmp_path: Path, issued: Issued, text: str) -> None:
     issued.certificate.write_text(text)
     with pytest.raises(ConfigError) as refused:
-        tls_of(tmp_path, remote(issued))
+        open_tls(tmp_path, remote(issued))
     assert refused.value.code == "console-tls"
 
 

@@ -1,6 +1,6 @@
 """The checks of ``gatehouse doctor`` on TLS certificates: of servers that the settings name, and in files that they name.
 
-``doctor.checks`` and ``doctor.database`` call this. The gateway, the console and the operator's socket have no TLS.
+``doctor.checks`` and ``doctor.database`` call this. Of the servers here only the remote console has TLS.
 """
 
 from __future__ import annotations
@@ -178,6 +178,13 @@ def require_key(path: Path, certificate: x509.Certificate) -> None:
             code="other-key",
             remedy="Put the key there that the certificate was made for, or have a certificate made for this key.",
         )
+
+
+def check_pair(certificate: Path, key: Path, now: Millis) -> str | Warned:
+    """How long the certificate of the remote console counts. Raises ``ConfigError`` when it does not, or its key cannot be used."""
+    own = read_file(certificate, "the certificate of the remote console")[0]
+    require_key(key, own)
+    return judge(own, now, what="browsers refuse the remote console", renew=f"Renew it in {certificate} and {key}.")
 
 
 def check_authorities(path: Path, now: Millis) -> str | Warned:

@@ -13,7 +13,7 @@ from pathlib import Path
 from controller.authority.keys import load_key
 from controller.authority.roster import load_roster
 from controller.cli.doctor.bot_keys import check_bot_keys
-from controller.cli.doctor.certificates import addresses_with_tls, check_server
+from controller.cli.doctor.certificates import addresses_with_tls, check_pair, check_server
 from controller.cli.doctor.database import SERVER, Database
 from controller.cli.doctor.ends import check_key_end, check_rate
 from controller.cli.doctor.owners import check_owners
@@ -82,8 +82,17 @@ def _files(directory: Path, settings: Settings) -> list[Check]:
             for table, key in keys_that_end(settings).items()
         ),
         Check("release", lambda: check_release(directory, settings)),
+        *_remote_console(directory, settings, now),
         *vault_checks(),
     ]
+
+
+def _remote_console(directory: Path, settings: Settings, now: Millis) -> list[Check]:
+    remote = settings.console.remote
+    if remote is None:
+        return []
+    pair = directory / remote.certificate, directory / remote.key
+    return [Check("certificate of the remote console", lambda: check_pair(*pair, now))]
 
 
 def _records(directory: Path, settings: Settings) -> list[Check]:
