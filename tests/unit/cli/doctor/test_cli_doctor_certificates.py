@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from controller.cli.doctor import certificates
-from controller.cli.doctor.certificates import check_authorities, check_server, judge, read_file, require_key
+from controller.cli.doctor.certificates import check_authorities, check_pair, check_server, judge, read_file, require_key
 from controller.cli.doctor.result import Warned
 from exchange.errors import ConfigError, Unreachable
 from exchange.model import Millis
@@ -140,3 +140,29 @@ def test_a_key_file_is_private_and_of_its_certificate(tmp_path: Path) -> None:
     own.key.unlink()
     with pytest.raises(ConfigError, match="cannot be read"):
         require_key(own.key, own.parsed)
+
+
+def test_the_certificate_of_the_remote_console_shows_its_end(tmp_path: Path) -> None:
+    issued = issue(tmp_path, 60 * DAY + HOUR)
+    found = check_pair(issued.certificate, issued.key, now())
+    assert isinstance(found, str)
+    assert found.startswith("good for 60 days")
+
+
+def test_the_remote_console_without_its_key_fails(tmp_path: Path) -> None:
+    issued, other = issue(tmp_path, 60 * DAY), issue(tmp_path, 60 * DAY, name="other")
+    with pytest.raises(ConfigError) as failed:
+        check_pair(issued.certificate, other.key, now())
+    assert failed.value.code == "other-key"
+
+
+def test_doctor_looks_at_the_certificate_of_the_remote_console(tmp_path: Path, run: Run) -> None:
+    issued = issue(tmp_path, -DAY)
+    assert run("init", tmp_path / "desk", "--profile", "demo").exit_code == 0
+    table = '\n[console.remote]\nhost = "127.0.0.1"\nport = 8702\nnames = ["desk.example"]\ncertificate = "{}"\nkey = "{}"\n'
+    with (tmp_path / "desk" / "gatehouse.toml").open("a") as settings:
+        settings.write(table.format(issued.certificate, issued.key))
+    rows = printed(run("doctor", "--dir", tmp_path / "desk", "-o", "json"))
+    (row,) = [row for row in rows if row["check"] == "certificate of the remote console"]
+    assert row["ok"] is False
+    assert "browsers refuse the remote console" in row["found"]
