@@ -89,9 +89,12 @@ async def reached(venue: Venue, *, answers: bool = True) -> AsyncIterator[HttpTr
         yield transport
     finally:
         await transport.aclose()
+        server.close()
+        # One that was accepted just now is known some turns later.
+        for _ in range(50):
+            await asyncio.sleep(0)
         for one in venue.connections:
             one.abort()
-        server.close()
         await asyncio.sleep(0)
 
 
@@ -299,8 +302,9 @@ async def _over_tls(
         if isinstance(outcome, Failure) or (len(venue.by_connection) > 1 and venue.by_connection[1]):
             break
     await transport.aclose()
+    server.close()
+    await asyncio.sleep(0.01)
     for one in venue.connections:
         one.abort()
-    server.close()
     await asyncio.sleep(0.01)
     return outcome, venue
