@@ -119,7 +119,7 @@ def test_a_pair_that_is_half_written_is_not_shown_and_alerts_nobody(desk: Desk, 
 
 
 @pytest.mark.parametrize("spoil", ["another's key", "readable by others", "no key", "no pem"])
-def test_a_renewed_pair_that_cannot_be_used_is_alerted_and_the_one_before_is_shown(desk: Desk, make: Make, spoil: str) -> None:
+def test_a_renewed_pair_that_cannot_be_used_alerts_and_is_not_shown(desk: Desk, make: Make, spoil: str) -> None:
     first, second = make("first"), make("second")
     desk.put(first)
     certificate = desk.certificate()

@@ -154,7 +154,7 @@ def test_only_what_has_the_same_arguments_is_taken(ahead: tuple[Ahead, ...]) -> 
 
 def test_what_nobody_took_ends_when_the_start_fails(ahead: tuple[Ahead, ...]) -> None:
     with pytest.raises(ConfigError), Waiting(ahead):
-        raise ConfigError("the journal cannot be opened", code="journal", remedy="mend it")
+        raise ConfigError("the journal cannot be opened", code="journal", remedy="Open it.")
     assert [one.process.wait(LONG_S) for one in ahead] == [0, 0]
 
 
