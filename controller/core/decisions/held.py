@@ -177,16 +177,19 @@ class Held:
 NOTHING = Held()
 
 
-def settled(before: State, held: Held, events: Sequence[e.Event], after: State, now: Millis) -> tuple[tuple[e.Event, ...], Held]:
-    """What a decision without effects writes now, and what is held after it.
+def settled(
+    before: State, held: Held, events: Sequence[e.Event], after: State, now: Millis
+) -> tuple[tuple[e.Event, ...], Held, State]:
+    """What a decision without effects writes now, what is held after it, and the state with what is written.
 
     ``events`` are new; ``after`` is the state with everything folded that was held and is new, one by one.
     """
     together = held.joined(events, now, before)
     if together is None or _plain(together.over(before, now)) != _plain(after):
-        return (*held.events(now), *events), held.all_written(events, now, before)
+        return (*held.events(now), *events), held.all_written(events, now, before), after
     due = together if after.drill is not None else together.due(before, now)
-    return due.events(now), together.without(due, now)
+    written = due.events(now)
+    return written, together.without(due, now), folded(before, written, now)
 
 
 def folded(state: State, events: Sequence[e.Event], now: Millis) -> State:
