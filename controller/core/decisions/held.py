@@ -80,6 +80,8 @@ class Held:
         Most decisions hold back what the decision before held back, on the same state. Only the time differs then: a measurement
         says itself when it was made. A repeated refusal and an alert take the time of their entry, so those are folded each time.
         """
+        if not self:
+            return state
         if self._folded is not None and self._folded[0] is state:
             return replace(self._folded[1], at=now)
         after = folded(state, self.events(now), now)
@@ -167,10 +169,12 @@ class Held:
 
     def all_written(self, events: Sequence[e.Event], now: Millis, before: State) -> Held:
         """What is known after all of this and ``events`` were written now: which refusals the next ones are compared with."""
+        denied = [event for event in events if isinstance(event, e.OrderDenied)]
+        if not (self or self.refusals.known or denied):
+            return self
         refusals = self.refusals.without(self.refusals, now)
-        for event in events:
-            if isinstance(event, e.OrderDenied):
-                refusals = refusals.first(event, fact_of(before), now)
+        for event in denied:
+            refusals = refusals.first(event, fact_of(before), now)
         return Held(refusals=refusals)
 
 
