@@ -102,7 +102,7 @@ def settled_line(order: OrderState) -> list[object]:
 
 @lru_cache(maxsize=1 << 8)
 def _parse_settled(line: bytes) -> OrderState:
-    order: OrderState = state_codec.read(OrderState, json.loads(line))
+    order: OrderState = state_codec.read(OrderState, json.loads(line.decode()))
     return order
 
 
