@@ -146,9 +146,10 @@ class CompactMap:
 
     def _with(self, size: int, number: int, bucket: bytes) -> CompactMap:
         at, within = divmod(number, _PART)
-        piece = self.pieces[at]
-        piece = (*piece[:within], bucket, *piece[within + 1 :])
-        return CompactMap(size, (*self.pieces[:at], piece, *self.pieces[at + 1 :]))
+        pieces, piece = list(self.pieces), list(self.pieces[at])
+        piece[within] = bucket
+        pieces[at] = tuple(piece)
+        return CompactMap(size, tuple(pieces))
 
 
 _OTHER_BYTES = "these are not the bytes of a compact map of this size"
