@@ -123,6 +123,10 @@ class Orders(Mapping[str, OrderState]):
             raise KeyError(client_id)
         return _parse_settled(line)
 
+    def __contains__(self, client_id: object) -> bool:
+        """Return whether there is such an order. None is parsed for it."""
+        return isinstance(client_id, str) and (client_id in self._open or client_id in self._settled)
+
     def __iter__(self) -> Iterator[str]:
         """Iterate over every client id, the settled ones last."""
         yield from self._open
