@@ -78,12 +78,12 @@ class Books:
     ) -> Books:
         """Add an order that the venue took. What a MARKET order asks for is made by the venue, so it does not count."""
         wanted = ("", "") if type_ is OrderType.MARKET else (_plain(price), _plain(quantity))
-        return replace(self, orders=self.orders + 1, sum=self._plus("order", client_id, order_id, symbol, side, type_, *wanted))
+        return Books(self.orders + 1, self.fills, self._plus("order", client_id, order_id, symbol, side, type_, *wanted))
 
     def with_fill(self, client_id: str, order_id: str, side: Side, price: Decimal, quantity: Decimal, quote: Decimal) -> Books:
         """Add a trade. Its id is left out: a venue's lists and its stream may number trades differently."""
         amounts = (_plain(price), _plain(quantity), _plain(quote))
-        return replace(self, fills=self.fills + 1, sum=self._plus("fill", client_id, order_id, side, *amounts))
+        return Books(self.orders, self.fills + 1, self._plus("fill", client_id, order_id, side, *amounts))
 
     @property
     def count(self) -> int:

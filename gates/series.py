@@ -21,6 +21,7 @@ GRID_MS = 300_000
 """One point of the equity curve for each five minutes, at whole multiples of it since the epoch (UTC)."""
 
 _CHUNK = 256
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 _Item = TypeVar("_Item")
 
 
@@ -177,7 +178,7 @@ def _number(value: Decimal) -> str:
 
 def _row(item: Any) -> str:
     values = (getattr(item, one.name) for one in fields(item))
-    return json.dumps([_number(value) if isinstance(value, Decimal) else value for value in values], separators=(",", ":"))
+    return _encode([_number(value) if isinstance(value, Decimal) else value for value in values])
 
 
 def _packed(items: tuple[Any, ...]) -> str:

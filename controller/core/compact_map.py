@@ -81,14 +81,16 @@ class CompactMap:
     def get(self, key: str) -> Any:
         """Return a key's value; ``None`` when it has none, or when there is no such key."""
         line = self.line(key)
-        return None if line is None else json.loads(line)
+        return None if line is None else json.loads(line.decode())
 
     def put(self, key: str, value: Any) -> CompactMap:
         """Return the map with this value, which replaces an earlier value of the key."""
         number, tag, start = _place(key)
         bucket = self._bucket(number)
         rest = _without(bucket, tag, start)
-        return self._with(self.size + (rest is bucket), number, rest + _entry(tag, start + _encode(value).encode()))
+        # Most values are numbers of orders, which take no encoder.
+        text = str(value) if type(value) is int else _encode(value)
+        return self._with(self.size + (rest is bucket), number, rest + _entry(tag, start + text.encode()))
 
     def drop(self, key: str) -> CompactMap:
         """Return the map without this key."""
@@ -144,9 +146,10 @@ class CompactMap:
 
     def _with(self, size: int, number: int, bucket: bytes) -> CompactMap:
         at, within = divmod(number, _PART)
-        piece = self.pieces[at]
-        piece = (*piece[:within], bucket, *piece[within + 1 :])
-        return CompactMap(size, (*self.pieces[:at], piece, *self.pieces[at + 1 :]))
+        pieces, piece = list(self.pieces), list(self.pieces[at])
+        piece[within] = bucket
+        pieces[at] = tuple(piece)
+        return CompactMap(size, tuple(pieces))
 
 
 _OTHER_BYTES = "these are not the bytes of a compact map of this size"

@@ -102,7 +102,7 @@ def settled_line(order: OrderState) -> list[object]:
 
 @lru_cache(maxsize=1 << 8)
 def _parse_settled(line: bytes) -> OrderState:
-    order: OrderState = state_codec.read(OrderState, json.loads(line))
+    order: OrderState = state_codec.read(OrderState, json.loads(line.decode()))
     return order
 
 
@@ -122,6 +122,10 @@ class Orders(Mapping[str, OrderState]):
         if (line := self._settled.line(client_id)) is None:
             raise KeyError(client_id)
         return _parse_settled(line)
+
+    def __contains__(self, client_id: object) -> bool:
+        """Return whether there is such an order. None is parsed for it."""
+        return isinstance(client_id, str) and (client_id in self._open or client_id in self._settled)
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over every client id, the settled ones last."""

@@ -337,7 +337,7 @@ class SqliteJournal(SqliteReader):
 
     def _transact(self, entries: Sequence[Entry]) -> None:
         self._connection.execute("BEGIN IMMEDIATE")
-        self._require_ours(_head(self._connection, self._controller_id))
+        self._require_ours(_last(self._connection, self._controller_id))
         if entries:
             self._connection.executemany("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?)", map(row_of, entries))
         else:
@@ -356,16 +356,19 @@ class SqliteJournal(SqliteReader):
                     remedy="Find out what replaced it. The next start halts, and says which entries are missing.",
                 )
 
-    def _require_ours(self, found: Head) -> None:
-        if found.epoch != self._epoch:
+    def _require_ours(self, found: tuple[int, int | None, bytes | None]) -> None:
+        epoch, seq, digest = found
+        if epoch != self._epoch:
             raise JournalTakenOver(
-                f"epoch {found.epoch} has taken the journal over from epoch {self._epoch}",
+                f"epoch {epoch} has taken the journal over from epoch {self._epoch}",
                 code="journal-fenced",
                 remedy="Let the newer controller run; this one must stop.",
             )
-        if found.seq != self._head.seq or found.hash != self._head.hash:
+        # Compared as it is stored: each append comes here. Where there is no entry, the hash is that of the genesis.
+        ours = (self._head.seq, bytes.fromhex(self._head.hash[7:])) if self._head.seq else (None, None)
+        if (seq, digest) != ours:
             raise JournalFenced(
-                f"the journal ends at entry {found.seq}, not at our entry {self._head.seq}",
+                f"the journal ends at entry {seq or 0}, not at our entry {self._head.seq}",
                 code="journal-head-moved",
                 remedy="Stop this controller and find out what else writes to its journal.",
             )
@@ -380,11 +383,17 @@ class SqliteJournal(SqliteReader):
 
 
 def _head(connection: apsw.Connection, controller_id: str) -> Head:
+    epoch, seq, digest = _last(connection, controller_id)
+    return Head(seq, "sha256:" + digest.hex(), epoch) if seq and digest else Head(0, genesis_hash(controller_id), epoch)
+
+
+def _last(connection: apsw.Connection, controller_id: str) -> tuple[int, int | None, bytes | None]:
+    """The epoch, and number and hash of the last entry as they are stored; ``None`` for both when there is none."""
     rows: list[Any] = connection.execute(_HEAD).fetchall()
     if not rows:
         raise ownerless(controller_id)
     epoch, seq, digest = rows[0]
-    return Head(seq, "sha256:" + digest.hex(), epoch) if seq else Head(0, genesis_hash(controller_id), epoch)
+    return epoch, seq, digest
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

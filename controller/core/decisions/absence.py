@@ -95,9 +95,8 @@ def read_if_it_proves(draft: Draft, venue: VenueName) -> None:
     policy = draft.after.policy
     if policy is None:
         return
-    orders = draft.after.open_on(venue)
-    horizons = [_horizon(order, policy) for order in orders if _looked_up_enough(order, policy)]
-    if any(_may_be_shown(order) and order.admitted_at >= horizon for order in orders for horizon in horizons):
+    horizons = [_horizon(order, policy) for order in _looked_up(draft.after, venue, policy)]
+    if horizons and any(_may_be_shown(order) and order.admitted_at >= min(horizons) for order in draft.after.open_on(venue)):
         draft.do(ReadAccount(venue))
 
 
@@ -134,8 +133,8 @@ def _stillness(state: State, now: Millis) -> _Stillness | None:
     policy, venue = state.policy, state.venue
     if policy is None or venue is None:
         return None
-    looked_up = [order for order in state.open_on(venue) if _looked_up_enough(order, policy)]
-    oldest = min(looked_up, key=lambda order: _horizon(order, policy), default=None)
+    looked_up = _looked_up(state, venue, policy)
+    oldest = min(looked_up, key=lambda order: (_horizon(order, policy), order.number), default=None)
     since = 0 if oldest is None else now - _horizon(oldest, policy)
     if oldest is None or since < STILL_AFTER_MS or STILL_AFTER_MS + STILL_FOR_MS <= since < ALL_AFTER_MS:
         return None
@@ -184,6 +183,15 @@ def missing_proof(state: State, order: OrderState, now: Millis) -> str:
 def _horizon(order: OrderState, policy: Policy) -> int:
     assert order.unknown_since is not None
     return order.unknown_since + DEFAULT_RECV_WINDOW + policy.settle.unknown_grace_ms
+
+
+def _looked_up(state: State, venue: VenueName, policy: Policy) -> list[OrderState]:
+    """The orders of a venue that were looked up enough, in no particular order. Each new order asks for them."""
+    return [
+        order
+        for order in state.open.values()
+        if order.status is OrderStatus.UNKNOWN and order.venue is venue and _looked_up_enough(order, policy)
+    ]
 
 
 def _looked_up_enough(order: OrderState, policy: Policy) -> bool:

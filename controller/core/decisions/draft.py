@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from controller.core.decisions.held import NOTHING, Held, folded, settled
+from controller.core.decisions.held import NOTHING, Held, settled
 from controller.core.effects import Effect, Latch
 from controller.core.events import Event, Reconciled, Sampled
 from controller.core.fold.apply import apply
@@ -110,8 +110,7 @@ class Draft:
         if effects or self._due:
             known = held.all_written(new, self.now, self._before)
             return Decision(self.after, (*held.events(self.now), *new), effects, reply, known)
-        written, kept = settled(self._before, held, new, self.after, self.now)
-        after = folded(self._before, written, self.now)
+        written, kept, after = settled(self._before, held, new, self.after, self.now)
         shown = (event for event in new if isinstance(event, Sampled | Reconciled)) if kept else ()
         measured = tuple(event.model_copy(update={"taken_at": self.now}) for event in shown)
         return Decision(after, written, (), reply, kept, measured)

@@ -80,6 +80,8 @@ class Held:
         Most decisions hold back what the decision before held back, on the same state. Only the time differs then: a measurement
         says itself when it was made. A repeated refusal and an alert take the time of their entry, so those are folded each time.
         """
+        if not self:
+            return state
         if self._folded is not None and self._folded[0] is state:
             return replace(self._folded[1], at=now)
         after = folded(state, self.events(now), now)
@@ -167,26 +169,31 @@ class Held:
 
     def all_written(self, events: Sequence[e.Event], now: Millis, before: State) -> Held:
         """What is known after all of this and ``events`` were written now: which refusals the next ones are compared with."""
+        denied = [event for event in events if isinstance(event, e.OrderDenied)]
+        if not (self or self.refusals.known or denied):
+            return self
         refusals = self.refusals.without(self.refusals, now)
-        for event in events:
-            if isinstance(event, e.OrderDenied):
-                refusals = refusals.first(event, fact_of(before), now)
+        for event in denied:
+            refusals = refusals.first(event, fact_of(before), now)
         return Held(refusals=refusals)
 
 
 NOTHING = Held()
 
 
-def settled(before: State, held: Held, events: Sequence[e.Event], after: State, now: Millis) -> tuple[tuple[e.Event, ...], Held]:
-    """What a decision without effects writes now, and what is held after it.
+def settled(
+    before: State, held: Held, events: Sequence[e.Event], after: State, now: Millis
+) -> tuple[tuple[e.Event, ...], Held, State]:
+    """What a decision without effects writes now, what is held after it, and the state with what is written.
 
     ``events`` are new; ``after`` is the state with everything folded that was held and is new, one by one.
     """
     together = held.joined(events, now, before)
     if together is None or _plain(together.over(before, now)) != _plain(after):
-        return (*held.events(now), *events), held.all_written(events, now, before)
+        return (*held.events(now), *events), held.all_written(events, now, before), after
     due = together if after.drill is not None else together.due(before, now)
-    return due.events(now), together.without(due, now)
+    written = due.events(now)
+    return written, together.without(due, now), folded(before, written, now)
 
 
 def folded(state: State, events: Sequence[e.Event], now: Millis) -> State:

@@ -41,7 +41,7 @@ def placement_answered(draft: Draft, answer: PlacementAnswered) -> None:
                 draft.emit(e.OrderUnknown(client_id=order.client_id, reason=unknown.reason[:200]))
                 draft.do(LookUp(order.venue, order.symbol, order.client_id, order.admitted_at))
                 draft.do(Alert(AlertKind.UNKNOWN_ORDER, f"{order.client_id} is UNKNOWN", unknown.reason[:200]))
-    _cancel_if_obsolete(draft, draft.after.orders[order.client_id])
+    _cancel_if_obsolete(draft, order.client_id)
     absence.read_if_it_proves(draft, order.venue)
 
 
@@ -110,7 +110,7 @@ def order_reported(draft: Draft, venue: VenueName, report: ListedOrder, *, retry
             )
         )
     if changed or retry_cancel:
-        _cancel_if_obsolete(draft, draft.after.orders[order.client_id], listed=retry_cancel)
+        _cancel_if_obsolete(draft, order.client_id, listed=retry_cancel)
     if following is not OrderStatus.REJECTED and order.status is OrderStatus.REJECTED:
         moves.integrity(draft, f"{_rejected(order)}, but the venue reports it as {report.status}")
     return True
@@ -179,8 +179,11 @@ def _contradiction(order: OrderState, report: OrderReport) -> str:
     return ""
 
 
-def _cancel_if_obsolete(draft: Draft, order: OrderState, *, listed: bool = False) -> None:
-    # A cancellation was requested, or the deployment left the venue, while the order was in flight.
+def _cancel_if_obsolete(draft: Draft, client_id: str, *, listed: bool = False) -> None:
+    # A cancellation was requested, or the deployment left the venue, while the order was in flight. A settled one needs none.
+    order = draft.after.open.get(client_id)
+    if order is None:
+        return
     drill = draft.after.drill
     stopped = draft.after.position.stage is Stage.HALTED or (drill is not None and drill.latched)
     obsolete = stopped or draft.after.venue is not order.venue

@@ -147,9 +147,11 @@ def _settled(state: State, order: OrderState) -> State:
 def _outcome(state: State, *, accepted: bool) -> State:
     assert state.policy is not None
     horizon = state.at - state.policy.guards.reject_rate.window_ms
-    # They are in the order of the journal's time, so what is too old is at the beginning.
-    recent = state.outcomes[bisect_right(state.outcomes, horizon, key=itemgetter(0)) :]
-    return replace(state, outcomes=(*recent, (state.at, accepted)))
+    # They are in the order of the journal's time, so what is too old is at the beginning. A busy bot has thousands of them.
+    recent = list(state.outcomes)
+    del recent[: bisect_right(recent, horizon, key=itemgetter(0))]
+    recent.append((state.at, accepted))
+    return replace(state, outcomes=tuple(recent))
 
 
 def acked(state: State, event: e.OrderAcked) -> State:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar
+
 from controller.core import events as e
 from controller.runtime.loop.writer import CommittedBatch
 from controller.telemetry import instruments as i
@@ -31,35 +35,37 @@ class Counting:
         if batch.entries:
             self._book.took(i.APPENDING, batch.durable_ns - batch.decided_ns)
         for _, event in batch.entries:
-            self._count_order(event, batch.durable_ns)
-            self._count_lifecycle(event)
-            self._count_check(event)
+            if (count := self._COUNTS.get(type(event))) is not None:
+                count(self, event, batch.durable_ns)
 
-    def _count_order(self, event: e.Event, now_ns: int) -> None:
-        add = self._book.add
-        match event:
-            case e.OrderAdmitted():
-                add(i.ORDERS_ADMITTED, event.venue.value)
-                if len(self._admitted_ns) < MOST_ORDERS:
-                    self._admitted_ns[event.client_id] = now_ns
-            case e.OrderDenied():
-                add(i.ORDERS_DENIED, event.rule)
-            case e.OrdersDeniedAgain():
-                add(i.ORDERS_DENIED, event.rule, amount=event.count)
-            case e.OrderAcked():
-                self._answer(event.client_id, "acknowledged", now_ns)
-            case e.OrderUnknown():
-                add(i.ORDERS_UNKNOWN)
-                self._answer(event.client_id, "unknown", now_ns)
-            case e.OrderRejected():
-                self._answer(event.client_id, "rejected", now_ns)
-                self._end(event.client_id, "REJECTED", now_ns)
-            case e.OrderReported(status=status) if status in TERMINAL:
-                self._end(event.client_id, status.value, now_ns)
-            case e.FillBooked():
-                add(i.FILLS, event.venue.value)
-            case _:
-                return
+    def _admitted(self, event: e.OrderAdmitted, now_ns: int) -> None:
+        self._book.add(i.ORDERS_ADMITTED, event.venue.value)
+        if len(self._admitted_ns) < MOST_ORDERS:
+            self._admitted_ns[event.client_id] = now_ns
+
+    def _denied(self, event: e.OrderDenied, _: int) -> None:
+        self._book.add(i.ORDERS_DENIED, event.rule)
+
+    def _denied_again(self, event: e.OrdersDeniedAgain, _: int) -> None:
+        self._book.add(i.ORDERS_DENIED, event.rule, amount=event.count)
+
+    def _acked(self, event: e.OrderAcked, now_ns: int) -> None:
+        self._answer(event.client_id, "acknowledged", now_ns)
+
+    def _unknown(self, event: e.OrderUnknown, now_ns: int) -> None:
+        self._book.add(i.ORDERS_UNKNOWN)
+        self._answer(event.client_id, "unknown", now_ns)
+
+    def _rejected(self, event: e.OrderRejected, now_ns: int) -> None:
+        self._answer(event.client_id, "rejected", now_ns)
+        self._end(event.client_id, "REJECTED", now_ns)
+
+    def _reported(self, event: e.OrderReported, now_ns: int) -> None:
+        if event.status in TERMINAL:
+            self._end(event.client_id, event.status.value, now_ns)
+
+    def _filled(self, event: e.FillBooked, _: int) -> None:
+        self._book.add(i.FILLS, event.venue.value)
 
     def _answer(self, client_id: str, outcome: str, now_ns: int) -> None:
         admitted = self._admitted_ns.get(client_id)
@@ -73,43 +79,46 @@ class Counting:
         if (admitted := self._admitted_ns.pop(client_id, None)) is not None:
             self._book.took(i.ORDER_SETTLED, now_ns - admitted, outcome)
 
-    def _count_lifecycle(self, event: e.Event) -> None:
-        add = self._book.add
-        match event:
-            case e.StageChanged():
-                add(i.STAGE_CHANGES, event.stage.value)
-                if event.stage is Stage.HALTED:
-                    add(i.HALTS, event.cause.value)
-            case e.HaltMeasured():
-                self._halted(event.breach_to_latch_us, event.latch_to_cancelled_us)
-            case e.CommandAccepted():
-                add(i.COMMANDS, event.verb.value, "accepted")
-            case e.CommandPending():
-                add(i.COMMANDS, event.verb.value, "waiting")
-            case e.CommandRefused():
-                add(i.COMMANDS, event.verb if event.verb in _VERBS else _UNREADABLE, "refused")
-            case e.EvidenceSealed():
-                add(i.GATES, event.gate, event.verdict)
-            case _:
-                return
+    def _moved(self, event: e.StageChanged, _: int) -> None:
+        self._book.add(i.STAGE_CHANGES, event.stage.value)
+        if event.stage is Stage.HALTED:
+            self._book.add(i.HALTS, event.cause.value)
 
-    def _halted(self, latch_us: int, cancel_us: int) -> None:
+    def _halted(self, event: e.HaltMeasured, _: int) -> None:
         """Note the durations of a halt; -1 stands for a step that was not reached."""
-        for instrument, micros in ((i.HALT_LATCH, latch_us), (i.HALT_CANCEL, cancel_us)):
+        for instrument, micros in ((i.HALT_LATCH, event.breach_to_latch_us), (i.HALT_CANCEL, event.latch_to_cancelled_us)):
             if micros >= 0:
                 self._book.took(instrument, micros * 1000)
 
-    def _count_check(self, event: e.Event) -> None:
-        add = self._book.add
-        match event:
-            case e.BreachDetected():
-                add(i.BREACHES, event.guard, event.level)
-            case e.Reconciled():
-                result = "clean" if event.clean else "broken" if event.breaks else "suspected"
-                add(i.RECONCILIATIONS, event.venue.value, result, amount=event.count)
-            case e.DrillFinished():
-                add(i.DRILLS, event.drill.value, "passed")
-            case e.DrillFailed():
-                add(i.DRILLS, event.drill.value, "failed")
-            case _:
-                return
+    def _accepted(self, event: e.CommandAccepted, _: int) -> None:
+        self._book.add(i.COMMANDS, event.verb.value, "accepted")
+
+    def _pending(self, event: e.CommandPending, _: int) -> None:
+        self._book.add(i.COMMANDS, event.verb.value, "waiting")
+
+    def _refused(self, event: e.CommandRefused, _: int) -> None:
+        self._book.add(i.COMMANDS, event.verb if event.verb in _VERBS else _UNREADABLE, "refused")
+
+    def _sealed(self, event: e.EvidenceSealed, _: int) -> None:
+        self._book.add(i.GATES, event.gate, event.verdict)
+
+    def _breached(self, event: e.BreachDetected, _: int) -> None:
+        self._book.add(i.BREACHES, event.guard, event.level)
+
+    def _reconciled(self, event: e.Reconciled, _: int) -> None:
+        result = "clean" if event.clean else "broken" if event.breaks else "suspected"
+        self._book.add(i.RECONCILIATIONS, event.venue.value, result, amount=event.count)
+
+    def _practised(self, event: e.DrillFinished, _: int) -> None:
+        self._book.add(i.DRILLS, event.drill.value, "passed")
+
+    def _not_practised(self, event: e.DrillFailed, _: int) -> None:
+        self._book.add(i.DRILLS, event.drill.value, "failed")
+
+    _COUNTS: ClassVar[Mapping[type[e.Event], Callable[[Counting, Any, int], None]]] = MappingProxyType({
+        e.OrderAdmitted: _admitted, e.OrderDenied: _denied, e.OrdersDeniedAgain: _denied_again, e.OrderAcked: _acked,
+        e.OrderUnknown: _unknown, e.OrderRejected: _rejected, e.OrderReported: _reported, e.FillBooked: _filled,
+        e.StageChanged: _moved, e.HaltMeasured: _halted, e.CommandAccepted: _accepted, e.CommandPending: _pending,
+        e.CommandRefused: _refused, e.EvidenceSealed: _sealed, e.BreachDetected: _breached, e.Reconciled: _reconciled,
+        e.DrillFinished: _practised, e.DrillFailed: _not_practised,
+    })  # fmt: skip

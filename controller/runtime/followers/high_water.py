@@ -21,6 +21,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import orjson
+
 from controller.journal.chain import Head
 from controller.journal.files import owned_by, sync_directory, write_atomically
 from controller.runtime.loop.writer import CommittedBatch
@@ -30,6 +32,8 @@ FILE_NAME = "high-water"
 """Its name beside the checkpoint key."""
 
 SIZE = 256
+
+_OPENED = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
 _OWNER = ".owner"
 """What the name of the file ends with that says whose the mark is."""
@@ -156,7 +160,7 @@ class HighWater:
                 if path == self._outside and self._owner is not None:
                     _write_owner(path, self._owner)
                 if not self._held:
-                    _write(path, head.seq, head.hash, sync=made)
+                    _write(path, _mark_of(head.seq, head.hash), sync=made)
                 if made:
                     sync_directory(path.parent)
             except OSError as error:
@@ -164,8 +168,9 @@ class HighWater:
 
     def settle(self, head: Head) -> None:
         """Write and sync the mark of ``head``, before the journal's first entries are removed. Raises ``OSError``."""
+        mark = _mark_of(head.seq, head.hash)
         for path in self._paths:
-            _write(path, head.seq, head.hash, sync=True)
+            _write(path, mark, sync=True)
 
     def on_batch(self, batch: CommittedBatch) -> None:
         """Write the mark of the last entry of a durable batch."""
@@ -175,9 +180,10 @@ class HighWater:
             return
         first, self._held = self._held, False
         last, _ = batch.entries[-1]
+        mark = _mark_of(last.seq, last.hash)
         for path in self._paths:
             try:
-                _write(path, last.seq, last.hash, sync=first)
+                _write(path, mark, sync=first)
                 self._problems[path] = ""
             except OSError as error:
                 self._failed(path, error)
@@ -197,10 +203,14 @@ class HighWater:
         self._problems[path] = error.strerror or type(error).__name__
 
 
-def _write(path: Path, seq: int, digest: str, *, sync: bool = False) -> None:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+def _mark_of(seq: int, digest: str) -> bytes:
+    return orjson.dumps({"seq": seq, "hash": digest}).ljust(SIZE, b"\0")
+
+
+def _write(path: Path, mark: bytes, *, sync: bool = False) -> None:
+    handle = os.open(path, _OPENED, 0o600)
     try:
-        os.pwrite(handle, json.dumps({"seq": seq, "hash": digest}).encode().ljust(SIZE, b"\0"), 0)
+        os.pwrite(handle, mark, 0)
         if sync:
             os.fsync(handle)
     finally:
