@@ -113,7 +113,7 @@ async def test_a_client_that_waits_for_permission_to_send_gets_it_at_once() -> N
 
 
 @pytest.mark.parametrize("method", [b"GET", b"POST"])
-async def test_a_reply_that_ends_after_its_head_is_written_before_the_connection_closes(method: bytes) -> None:
+async def test_a_reply_without_its_end_is_written_before_the_connection_closes(method: bytes) -> None:
     transport = await answered(gives_up, request(method))
     assert b"".join(transport.writes).startswith(b"HTTP/1.1 204 No Content\r\n")
     assert transport.closed

@@ -54,7 +54,7 @@ async def test_an_order_arrives_as_one_trace_with_a_span_for_each_phase(collecto
     assert attributes["gatehouse.outcome"] == "acked"
 
 
-async def test_a_phase_that_was_measured_elsewhere_is_from_the_same_controller_and_scope(collector: Collector) -> None:
+async def test_a_phase_measured_elsewhere_is_of_the_same_controller_and_scope(collector: Collector) -> None:
     telemetry = telemetry_from_environment()
     trace = telemetry.order(client_id="gh1")
     trace.mark(OrderPhase.JOURNAL, 1_000, 3_000, seq=12, rule=CANARY)

@@ -139,7 +139,7 @@ def test_the_query_wins_over_the_body() -> None:
 
 
 @given(st.text("ab=&%+2Cü ;", max_size=24))
-def test_parameters_are_those_of_the_form_encoding_and_the_first_of_each_name_counts(query: str) -> None:
+def test_parameters_are_those_of_a_form_and_the_first_of_a_name_counts(query: str) -> None:
     assert parse_params(query) == dict(reversed(parse_qsl(query, keep_blank_values=True)))
 
 
