@@ -68,7 +68,7 @@ def moments(returns: Floats) -> Moments | None:
     centred = returns - mean
     squares = centred * centred
     second = float(squares.mean())
-    if sqrt(second) <= _CONSTANT * float(np.abs(returns).max()):
+    if sqrt(second) <= _CONSTANT * max(float(returns.max()), -float(returns.min())):
         return None
     third, fourth = _together(squares, centred) / n, _together(squares, squares) / n
     return Moments(n, mean, sqrt(second * n / (n - 1)), third / second**1.5, fourth / second**2)
@@ -140,6 +140,11 @@ def drawdown(changes: Floats, start: float, cap: float) -> float:
     """
     if not len(changes):
         return 0.0
-    equity = start + np.cumsum(changes)
-    peaks = np.maximum(np.maximum.accumulate(equity), start)
-    return float(np.max((peaks - equity) / np.minimum(peaks, cap)))
+    # In place: over a long run the kernel takes longer to hand out a new array for each step than the step takes.
+    equity = np.cumsum(changes)
+    equity += start
+    peaks = np.maximum.accumulate(equity)
+    np.maximum(peaks, start, out=peaks)
+    falls = np.subtract(peaks, equity, out=equity)
+    falls /= np.minimum(peaks, cap, out=peaks)
+    return float(falls.max())

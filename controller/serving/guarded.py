@@ -7,10 +7,10 @@ from enum import Enum, auto
 from typing import Any, ClassVar
 
 from starlette.types import Scope
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from controller.serving.acceptor import Acceptor
 from controller.serving.websocket import GuardedWebSocket
+from exchange.http_replies import WholeReplies
 
 _VOUCH, _KEY = "vouch", "key"
 
@@ -48,7 +48,7 @@ def key_of(scope: Scope) -> str:
     return key() if key is not None else ""
 
 
-class GuardedProtocol(HttpToolsProtocol):
+class GuardedProtocol(WholeReplies):
     """HTTP/1.1 in which every wait for the client has an end: for a head, a body, the next request, and the reading of an answer.
 
     uvicorn alone waits without limit for a first request, for a body and for a reader, and buffers a header of any size.

@@ -29,7 +29,7 @@ from exchange.decimals import decimals
 from exchange.errors import ConfigError, UsageError
 from exchange.forms import bought_for, collar_price
 from exchange.matching.accounts import LedgerAccount, with_fee
-from exchange.matching.events import Accepted, Canceled, EngineEvent, FillRecord, OrderView, Refusal
+from exchange.matching.events import Accepted, Canceled, EngineEvent, FillRecord, OrderChanged, OrderView, Refusal
 from exchange.matching.fees import FeePolicy, QuoteFees
 from exchange.matching.order_checks import MAX_OPEN_ORDERS, check, refused
 from exchange.matching.registry import Registry
@@ -177,7 +177,12 @@ class Engine:
         self._settlement.moved(account, locked, at)
         self._settlement.changed(order, at)
         self._markets[intent.symbol].arrive(order, at)
-        return Accepted(order.view(), tuple(self._settlement.take()))
+        events = self._settlement.take()
+        # Every change of the order has brought an event with it, so the last one of them is the order as it is now.
+        views = (
+            one.order for one in reversed(events) if isinstance(one, OrderChanged) and one.order.report.order_id == order.order_id
+        )
+        return Accepted(next(views), tuple(events))
 
     def test(self, account: str, intent: OrderIntent) -> Refusal | None:
         """What ``place`` would refuse, without placing (mexc-spot-v3.md §4.4)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import insort
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -92,14 +92,19 @@ class LiveOrder:
         return OrderView(report, self.quote_quantity, self.last_quantity, self.maker, self.stp_mode, self.cancel_reason)
 
 
+_Place = tuple[Decimal, int]
+
+
 class RestingSide:
     """The resting orders of one side of one symbol, best price first, then first come first served."""
 
-    __slots__ = ("_orders", "_side")
+    __slots__ = ("_orders", "_places", "_side")
 
     def __init__(self, side: Side) -> None:
         self._side = side
         self._orders: list[LiveOrder] = []
+        # The priority of each order, in their order: made once, and not anew for every order that a search looks at.
+        self._places: list[_Place] = []
 
     def __iter__(self) -> Iterator[LiveOrder]:
         return iter(tuple(self._orders))
@@ -113,12 +118,16 @@ class RestingSide:
 
     def add(self, order: LiveOrder) -> None:
         """Add an order."""
-        insort(self._orders, order, key=self._priority)
+        place = self._place(order)
+        at = bisect_left(self._places, place)
+        self._places.insert(at, place)
+        self._orders.insert(at, order)
 
     def discard(self, order: LiveOrder) -> None:
         """Remove an order that no longer rests."""
-        if order in self._orders:
-            self._orders.remove(order)
+        at = bisect_left(self._places, self._place(order))
+        if at < len(self._orders) and self._orders[at] is order:
+            del self._places[at], self._orders[at]
 
-    def _priority(self, order: LiveOrder) -> tuple[Decimal, int]:
+    def _place(self, order: LiveOrder) -> _Place:
         return (-order.price if self._side is Side.BUY else order.price), order.sequence

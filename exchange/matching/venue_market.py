@@ -28,7 +28,7 @@ def unrelated(first: str, second: str) -> bool:  # noqa: ARG001 - the answer is 
 class VenueMarket:
     """The market of one symbol. See the module."""
 
-    __slots__ = ("_model", "_related", "_resting", "_settlement", "_traded", "depth", "rules")
+    __slots__ = ("_model", "_related", "_resting", "_settlement", "_traded", "_waiting", "depth", "rules")
 
     def __init__(
         self, rules: SymbolRules, model: FillModel, settlement: Settlement, related: Callable[[str, str], bool] = unrelated
@@ -39,6 +39,8 @@ class VenueMarket:
         self._settlement = settlement
         self._related = related
         self._resting = {side: RestingSide(side) for side in Side}
+        # Whether an order of that side may rest that arrived without a book, so that the next book has to give it its place.
+        self._waiting = dict.fromkeys(Side, False)
         self._traded: _Displayed = {}
 
     def arrive(self, order: LiveOrder, at: Millis) -> None:
@@ -61,7 +63,7 @@ class VenueMarket:
             return
         if book.is_tradable:
             order.ahead = book.quantity_at(order.side, order.price)
-        self._resting[order.side].add(order)
+        self._rest(order)
 
     def cancel(self, order: LiveOrder, at: Millis) -> None:
         """End an open order."""
@@ -79,7 +81,11 @@ class VenueMarket:
         self._traded = {(side, price): quantity for side, price, quantity in state.traded}
         self._resting = {side: RestingSide(side) for side in Side}
         for order in orders:
-            self._resting[order.side].add(order)
+            self._rest(order)
+
+    def _rest(self, order: LiveOrder) -> None:
+        self._resting[order.side].add(order)
+        self._waiting[order.side] = self._waiting[order.side] or order.ahead is None
 
     def on_trade(self, tape_trade: MarketTrade) -> None:
         """Publish a trade of the tape and let it fill the resting orders it would have met."""
@@ -235,6 +241,9 @@ class VenueMarket:
     def _queue(self, side: Side, before: _Displayed) -> None:
         """Set the queue of orders that arrived without a book; credit cancellations ahead as the fill model says."""
         gives_credit = self._model is not FillModel.PESSIMISTIC
+        if not gives_credit and not self._waiting[side]:
+            return
+        self._waiting[side] = False
         for order in self._resting[side]:
             if order.ahead is None:
                 order.ahead = self.depth.book.quantity_at(side, order.price)

@@ -138,7 +138,7 @@ class SimulatedVenue:
 
     def strikes(self, kind: FaultKind, operation: Operation) -> FaultParams | None:
         """The parameters of a fault that strikes a request of this kind now."""
-        return self.faults.take(kind, self.clock.now(), operation=operation)
+        return self.faults.take(kind, self.clock.now(), operation=operation) if self.faults else None
 
     def arm(self, fault: Fault) -> int:
         """Arm a fault and return its id; one that needs no request strikes at once unless it has a delay."""

@@ -239,9 +239,12 @@ def load_json(body: bytes) -> object:
     return decoded
 
 
+_encoded = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+
+
 def dump_json(value: object) -> bytes:
     """Encode a reply compactly, as UTF-8."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    return _encoded(value).encode()
 
 
 def parse_error(status: int, body: bytes) -> WireError | None:

@@ -27,6 +27,7 @@ _STP_NAMED = "stpMode="
 _LEGACY_TYPES = {"LIMIT_ORDER": OrderType.LIMIT}
 _READABLE_TYPES = frozenset({kind.value for kind in OrderType} | set(_LEGACY_TYPES))
 _ENDED = frozenset({"FILLED", "CANCELED", "PARTIALLY_CANCELED"})
+_TAKEABLE = {kind: tuple(name for name in Field if any(name in choice for choice in choices)) for kind, choices in TAKES.items()}
 
 
 STP_CANCEL = "stp_cancel"
@@ -151,8 +152,7 @@ def parse_new_order(params: Mapping[str, str], *, read_client_id: Callable[[str]
     side = _parse_side(params)
     order_type = _parse_type(params)
     client_id = params.get("newClientOrderId", "")
-    takeable = frozenset[Field]().union(*TAKES[order_type])
-    numbers = {name: parse_decimal(name, text) for name in Field if name in takeable and (text := params.get(name, ""))}
+    numbers = {name: parse_decimal(name, text) for name in _TAKEABLE[order_type] if (text := params.get(name, ""))}
     found = misfit(order_type, numbers)
     if found is not None:
         raise WireRefusal(misfit_error(found))

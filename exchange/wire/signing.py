@@ -99,11 +99,9 @@ def parse_params(query: str, body: bytes = b"") -> dict[str, str]:
     for source in (query, body.decode("utf-8", errors="replace")):
         if not source or source.lstrip().startswith(("{", "[")):
             continue
-        try:
-            pairs = parse_qsl(source, keep_blank_values=True, max_num_fields=_MAX_PARAMETERS)
-        except ValueError as error:
-            raise refuse(ErrorCode.BAD_PARAMETER, "Too many parameters.") from error
-        for name, value in pairs:
+        if source.count("&") >= _MAX_PARAMETERS:
+            raise refuse(ErrorCode.BAD_PARAMETER, "Too many parameters.")
+        for name, value in _pairs(source):
             params.setdefault(name, value)
     return params
 
@@ -129,6 +127,14 @@ def check_window(timestamp: Millis, recv_window: int, server_time: Millis) -> Wi
     if timestamp >= server_time + MAX_FUTURE or server_time - timestamp > recv_window:
         return WireError.of(ErrorCode.OUTSIDE_RECV_WINDOW, "Timestamp for this request is outside of the recvWindow.")
     return None
+
+
+def _pairs(form: str) -> list[tuple[str, str]]:
+    # Almost no request of a bot has an escape, and looking for one costs a fifth of taking both halves of every pair through them.
+    if "%" in form or "+" in form:
+        return parse_qsl(form, keep_blank_values=True)
+    halves = [pair.partition("=") for pair in form.split("&") if pair]
+    return [(name, value) for name, _, value in halves]
 
 
 def _candidates(query: str, body: str, *, strict: bool) -> Iterator[str]:

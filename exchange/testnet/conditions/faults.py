@@ -142,6 +142,10 @@ class FaultPlan:
         self._armed: list[ArmedFault] = []
         self._next_id = 1
 
+    def __bool__(self) -> bool:
+        """Whether any fault was armed and not lifted. Without one nothing can strike."""
+        return bool(self._armed)
+
     def arm(self, fault: Fault, now: Millis) -> int:
         """Arm a fault and return its id."""
         armed = ArmedFault(self._next_id, fault, now)

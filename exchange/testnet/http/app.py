@@ -171,11 +171,13 @@ async def _wait(venue: SimulatedVenue, ms: int) -> None:
 
 async def _read(request: Request, address: str) -> RawRequest:
     query = request.scope["query_string"]
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_REQUEST_BYTES:
-            break
+    body, more = bytearray(), True
+    while more and len(body) <= MAX_REQUEST_BYTES:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
     if max(len(query), len(body)) > MAX_REQUEST_BYTES:
         raise refuse(ErrorCode.BAD_PARAMETER, "Request too large.")
     text = query.decode("latin-1")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from exchange.matching.events import OrderView
-from exchange.model import Millis, OrderStatus
+from exchange.model import Millis, OrderStatus, OrderType
 from exchange.testnet.access.auth import Permission
 from exchange.testnet.conditions.faults import Operation
 from exchange.testnet.http import openapi_parts as d
@@ -45,7 +45,8 @@ def _place(call: Call) -> object:
 def _placed(call: Call, order: NewOrder) -> dict[str, object]:
     _admit(call, order)
     report = call.venue.place(call.account, order).order.report
-    taken = replace(order, price=report.price, quantity=report.quantity)
+    # Only a MARKET order gets its numbers from the venue.
+    taken = replace(order, price=report.price, quantity=report.quantity) if order.type is OrderType.MARKET else order
     return ack_json(taken, report.order_id, report.created_at)
 
 

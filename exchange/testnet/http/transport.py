@@ -6,9 +6,10 @@ from collections.abc import MutableMapping
 from typing import Any
 
 from starlette.requests import Request
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request as Handshake
+
+from exchange.http_replies import WholeReplies
 
 _TRANSPORT = "gatehouse-transport"
 
@@ -17,8 +18,8 @@ class ConnectionCut(ConnectionResetError):
     """Raised instead of a cut if there is no socket (the application is called in-process)."""
 
 
-class CuttableHttpProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP protocol, with its transport accessible to the application."""
+class CuttableHttpProtocol(WholeReplies):
+    """uvicorn's HTTP protocol with replies in one write, its transport accessible to the application."""
 
     def on_message_begin(self) -> None:
         """Start a request and put the transport into its scope."""

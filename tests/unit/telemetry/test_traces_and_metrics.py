@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from controller.telemetry import otel, sentry
 from controller.telemetry.facade import OFF, CommandPhase, OrderPhase, Telemetry
@@ -51,6 +52,53 @@ async def test_an_order_arrives_as_one_trace_with_a_span_for_each_phase(collecto
     attributes = {a.key: a.value.string_value or a.value.int_value for a in root.attributes}
     assert attributes["gatehouse.quantity"] == "0.00007000"
     assert attributes["gatehouse.outcome"] == "acked"
+
+
+async def test_a_phase_measured_elsewhere_is_of_the_same_controller_and_scope(collector: Collector) -> None:
+    telemetry = telemetry_from_environment()
+    trace = telemetry.order(client_id="gh1")
+    trace.mark(OrderPhase.JOURNAL, 1_000, 3_000, seq=12, rule=CANARY)
+    trace.finish("acked")
+    await telemetry.aclose()
+    (request,) = [ExportTraceServiceRequest.FromString(body) for path, body in collector.posts]
+    (of_one_resource,) = request.resource_spans
+    (of_one_scope,) = of_one_resource.scope_spans
+    assert of_one_scope.scope.name == "gatehouse"
+    measured = next(span for span in of_one_scope.spans if span.name == "order.journal")
+    assert len(measured.span_id) == 8
+    assert measured.span_id != measured.parent_span_id
+    assert (measured.start_time_unix_nano, measured.end_time_unix_nano) == (1_000, 3_000)
+    attributes = {a.key: a.value.string_value or a.value.int_value for a in measured.attributes}
+    assert attributes == {"gatehouse.seq": 12, "gatehouse.rule": "[removed]"}
+
+
+async def test_the_standard_limits_of_attributes_hold_for_every_span(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "1")
+    monkeypatch.setenv("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "3")
+    telemetry = telemetry_from_environment()
+    trace = telemetry.order(client_id="gh1", symbol="BTCEUR")
+    trace.mark(OrderPhase.JOURNAL, 1_000, 3_000, rule="max-open", outcome="acknowledged")
+    trace.finish("acknowledged")
+    await telemetry.aclose()
+    spans = {span.name: span for span in collector.spans()}
+    assert {name: [a.value.string_value for a in span.attributes] for name, span in spans.items()} == {
+        "order": ["ack"],
+        "order.journal": ["ack"],
+    }
+    assert spans["order.journal"].dropped_attributes_count == 1
+
+
+async def test_no_part_of_an_order_is_exported_that_the_sampler_leaves_out(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_off")
+    telemetry = telemetry_from_environment()
+    trace = telemetry.order(client_id="gh1")
+    trace.about(venue="testnet")
+    trace.mark(OrderPhase.JOURNAL, 1_000, 3_000, seq=12)
+    trace.finish("acked")
+    await telemetry.aclose()
+    assert collector.spans() == []
 
 
 async def test_a_command_arrives_with_its_phases_and_a_failed_one_is_marked(collector: Collector) -> None:

@@ -1,6 +1,6 @@
 """Signing, verification and the time window, against the recomputed vectors of mexc-spot-v3.md §2.2."""
 
-from urllib.parse import quote_plus
+from urllib.parse import parse_qsl, quote_plus
 
 import pytest
 from hypothesis import given
@@ -136,6 +136,11 @@ def test_hostile_input_neither_verifies_nor_raises(query: str, body: bytes) -> N
 
 def test_the_query_wins_over_the_body() -> None:
     assert parse_params("symbol=MXUSDT", b"symbol=BTCUSDT&side=BUY") == {"symbol": "MXUSDT", "side": "BUY"}
+
+
+@given(st.text("ab=&%+2Cü ;", max_size=24))
+def test_parameters_are_those_of_a_form_and_the_first_of_a_name_counts(query: str) -> None:
+    assert parse_params(query) == dict(reversed(parse_qsl(query, keep_blank_values=True)))
 
 
 def test_a_json_body_is_not_read_as_parameters() -> None:
