@@ -71,7 +71,9 @@ def say_goodbye_at_the_end(
 ) -> None:
     """Tell the watchdog that nobody has to be watched any more, if the controller ended with ``nothing_left`` open.
 
-    It ends then, so it is not ``kept`` any more: its end is no alert, and no other watchdog is started. A controller that fails, or that is hurried out with orders open, says nothing: the watchdog then cancels what it left.
+    It ends then, so it is not ``kept`` any more: its end is no alert, and no other watchdog is started.
+
+    A controller that fails, or that is hurried out with orders open, says nothing: the watchdog then cancels what it left.
     """
     if heartbeat is None:
         return
