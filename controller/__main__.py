@@ -34,7 +34,7 @@ def _open_standard_streams() -> None:
             os.fstat(number)
         except OSError:
             # It gets the lowest free number, which is this one.
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+            os.open(os.devnull, os.O_RDWR)
             setattr(sys, name, os.fdopen(number, "w" if number else "r", encoding="utf-8", closefd=False))
 
 
