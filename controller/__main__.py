@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 
 def main() -> None:
     """Run the command line; exits with the codes of architecture.md §10."""
+    _open_standard_streams()
     arguments = sys.argv[1:]
     from controller.cli.help_page import drawn
 
@@ -23,6 +25,17 @@ def main() -> None:
 
         command = app
     command(prog_name="gatehouse")
+
+
+def _open_standard_streams() -> None:
+    """Open the standard streams that are closed: a socket or a pipe of ours would get their numbers and be taken for them."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            # It gets the lowest free number, which is this one.
+            os.open(os.devnull, os.O_RDWR)
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", encoding="utf-8", closefd=False))
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ from controller.bootstrap.signer import Signers, open_signers
 from controller.bootstrap.signer_budget import keep_budget
 from controller.bootstrap.statistics import keep_statistics
 from controller.bootstrap.stopping import StopSignals, cancel_before_stop, end_start
+from controller.bootstrap.supervise import Supervisor
 from controller.bootstrap.testnet import keep_testnet, watch_instance
 from controller.bootstrap.venues import (
     examine,
@@ -125,7 +126,7 @@ async def run(
         _close_at_the_end(services, leadership, stack)
         _alert_at_start(deployment, leadership, services.alerts, stack)
         nothing_left = asyncio.Event()
-        _keep_beside(deployment, services.alerts, nothing_left, ahead or Waiting(), stack)
+        watchdog = _keep_beside(deployment, services.alerts, nothing_left, ahead or Waiting(), stack)
         with lease_kept(leadership.journal):
             assembly = await signals.unless_stopped(assemble(deployment, services, leadership, signers, on_waiting, stack))
         if assembly is None:
@@ -134,7 +135,7 @@ async def run(
             return
         line.connect(assembly, stack)
         assembly.operator.inspector.channels_now = line.channels
-        say_goodbye_at_the_end(assembly.heartbeat, nothing_left, stack)
+        say_goodbye_at_the_end(assembly.heartbeat, watchdog, nothing_left, stack)
         scrape = keep_metrics(services, assembly, clock)
         stack.enter_context(few_collections(_YOUNG))
         await run_assembly(assembly, stack)
@@ -157,11 +158,12 @@ async def run(
 
 def _keep_beside(
     deployment: Deployment, alerts: Alerts, nothing_left: asyncio.Event, waiting: Waiting, stack: AsyncExitStack
-) -> None:
-    """Keep the watchdog and the testnet running; what was started ahead and is not needed ends."""
-    keep_watchdog(deployment, alerts, stack, waiting)
+) -> Supervisor | None:
+    """Keep the watchdog and the testnet running; what was started ahead and is not needed ends. Returns what keeps the watchdog."""
+    watchdog = keep_watchdog(deployment, alerts, stack, waiting)
     keep_testnet(deployment, alerts.notify, nothing_left, stack, waiting)
     waiting.drop()
+    return watchdog
 
 
 def _close_at_the_end(services: ProcessServices, leadership: Leadership, stack: AsyncExitStack) -> None:

@@ -36,14 +36,14 @@ def ties_of(deployment: Deployment, redactor: Redactor) -> Ties | None:
     return Ties(settings.where(deployment.data), token, settings.lease_s, settings.is_required(production=production))
 
 
-def keep_watchdog(deployment: Deployment, alerts: Alerts, stack: AsyncExitStack, waiting: Waiting) -> None:
+def keep_watchdog(deployment: Deployment, alerts: Alerts, stack: AsyncExitStack, waiting: Waiting) -> Supervisor | None:
     """Keep a watchdog running on this host, if the settings have one here. ``stack`` ends the keeping, never the watchdog.
 
-    It is taken from those that were started ahead and are ``waiting``.
+    It is taken from those that were started ahead and are ``waiting``. Returns what keeps it.
     """
     settings = deployment.settings.watchdog
     if not settings.enabled or settings.address:
-        return
+        return None
     loop = asyncio.get_running_loop()
     arguments = arguments_of_watchdog(deployment.directory)
     supervisor = Supervisor(
@@ -57,6 +57,7 @@ def keep_watchdog(deployment: Deployment, alerts: Alerts, stack: AsyncExitStack,
     )
     supervisor.start()
     stack.callback(supervisor.end)
+    return supervisor
 
 
 def vouch_while_signed(heartbeat: Heartbeat | None, signers: Signers) -> None:
@@ -65,8 +66,12 @@ def vouch_while_signed(heartbeat: Heartbeat | None, signers: Signers) -> None:
         heartbeat.cannot_cancel = lambda: signers.problem(VenueName.LIVE)
 
 
-def say_goodbye_at_the_end(heartbeat: Heartbeat | None, nothing_left: asyncio.Event, stack: AsyncExitStack) -> None:
+def say_goodbye_at_the_end(
+    heartbeat: Heartbeat | None, kept: Supervisor | None, nothing_left: asyncio.Event, stack: AsyncExitStack
+) -> None:
     """Tell the watchdog that nobody has to be watched any more, if the controller ended with ``nothing_left`` open.
+
+    It ends then, so it is not ``kept`` any more: its end is no alert, and no other watchdog is started.
 
     A controller that fails, or that is hurried out with orders open, says nothing: the watchdog then cancels what it left.
     """
@@ -75,6 +80,8 @@ def say_goodbye_at_the_end(heartbeat: Heartbeat | None, nothing_left: asyncio.Ev
 
     async def goodbye() -> None:
         if nothing_left.is_set():
+            if kept is not None:
+                kept.end()
             await heartbeat.goodbye()
 
     stack.push_async_callback(goodbye)

@@ -17,6 +17,9 @@ from exchange.ports import Clock
 MOST_DURATIONS = 20_000
 """How many durations wait for a collection. At MEXC's order limit that is minutes; beyond it the oldest are dropped and counted."""
 
+_KIND_BITS = 16
+"""A duration waits as one number: its nanoseconds, and in these bits its kind. Where nobody collects, all of them wait for ever."""
+
 
 class Book:
     """The numbers of one process. ``watch`` names what is seen now; until then no gauge says that anything is well."""
@@ -26,7 +29,9 @@ class Book:
         self._counts: dict[tuple[Instrument, tuple[str, ...]], int] = {
             (one, labels): 0 for one in INSTRUMENTS for labels in one.zeros
         }
-        self._durations: deque[tuple[Instrument, float, tuple[str, ...]]] = deque()
+        self._durations: deque[int] = deque()
+        self._kinds: dict[tuple[Instrument, tuple[str, ...]], int] = {}
+        self._kind_of: list[tuple[Instrument, tuple[str, ...]]] = []
         self._seen: Callable[[], Seen | None] = lambda: None
 
     def add(self, instrument: Instrument, *labels: str, amount: int = 1) -> None:
@@ -40,7 +45,11 @@ class Book:
             with suppress(IndexError):
                 self._durations.popleft()
                 self.add(LOST_DURATIONS)
-        self._durations.append((instrument, duration_ns / 1e9, labels))
+        kind = self._kinds.get((instrument, labels))
+        if kind is None:
+            kind = self._kinds[instrument, labels] = len(self._kind_of)
+            self._kind_of.append((instrument, labels))
+        self._durations.append(duration_ns << _KIND_BITS | kind)
 
     def watch(self, seen: Callable[[], Seen | None]) -> None:
         """Ask ``seen`` from now on what is true. It is called on the collecting thread and must not wait."""
@@ -50,9 +59,11 @@ class Book:
         """Take every duration that was not taken yet."""
         while True:
             try:
-                yield self._durations.popleft()
+                waited = self._durations.popleft()
             except IndexError:
                 return
+            instrument, labels = self._kind_of[waited & ((1 << _KIND_BITS) - 1)]
+            yield instrument, (waited >> _KIND_BITS) / 1e9, labels
 
     def now(self) -> dict[Instrument, dict[tuple[str, ...], float]]:
         """The value of every counter and gauge at this moment. What is not known is not in it."""

@@ -137,8 +137,8 @@ def open_alerts(
 ) -> Callable[[str, str], None]:
     """What sends a watchdog's alerts: to the log, to Sentry, and through every channel that this process can read.
 
-    Each channel gets them at once, whatever its step: when the controller is silent, nothing escalates. A channel whose secret this
-    process cannot read is an alert on the others and keeps no watchdog from its work.
+    Each channel gets them at once, whatever its step: when the controller is silent, nothing escalates. A channel that this
+    process cannot open is an alert on the others and keeps no watchdog from its work.
     """
     name, environment = settings.controller_id, settings.environment.value
     reports = sentry.from_environment(controller_id=name, environment=environment, version=VERSION, redactor=redactor)
@@ -149,6 +149,8 @@ def open_alerts(
             routes.append(Route(open_channel(directory, one, redactor), Severity(one.severity)))
         except ConfigError as error:
             unusable.append((one.name, error.message))
+        except Exception as error:  # noqa: BLE001 - a library that cannot be loaded, for one; the text of it may hold the address
+            unusable.append((one.name, f"opening it failed with {type(error).__name__}"))
     delivery = Delivery(routes, Source(name, environment), clock, hours=quiet_hours(settings.alerts))
     alerts = Alerts(clock=clock, reports=reports, redactor=redactor, deliver=delivery.offer)
     delivery.start()

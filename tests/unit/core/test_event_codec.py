@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 import types
 from decimal import Decimal
 from enum import Enum
@@ -114,6 +115,15 @@ def test_a_deployment_s_events_read_back_as_they_were() -> None:
     for event, _ in Desk().walk_to(Stage.VALIDATED).journal:
         assert encode(event) == general(event)
         assert event_codec.decode(event.kind, encode(event)) == event
+
+
+def test_a_body_that_is_kept_takes_no_more_memory_than_its_bytes() -> None:
+    event = next(event for event, _ in Desk().walk_to(Stage.VALIDATED).journal if isinstance(event, e.Sampled))
+    tracemalloc.start()
+    bodies = [encode(event) for _ in range(200)]
+    used, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert used / len(bodies) < len(bodies[0]) + 100
 
 
 def test_an_enum_is_written_as_its_value() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 import threading
+import tracemalloc
 from collections.abc import AsyncIterator
 
 import httpx
@@ -71,6 +72,19 @@ async def test_durations_that_nobody_collects_are_dropped_and_counted(meters: Me
     found = await samples(meters)
     assert found["gatehouse_decision_duration_seconds_count",] == MOST_DURATIONS
     assert found["gatehouse_telemetry_lost_total",] == 7
+
+
+def test_durations_that_nobody_collects_take_little_memory() -> None:
+    book, outcomes = Book(SystemClock()), ("ACKED", "REJECTED")
+    tracemalloc.start()
+    for number in range(MOST_DURATIONS):
+        book.took(instruments.ORDER_ANSWERED, 1_000_000 + number, outcomes[number % 2])
+    used, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert used / MOST_DURATIONS < 60
+    taken = list(book.durations())
+    assert taken[:2] == [(instruments.ORDER_ANSWERED, 0.001, ("ACKED",)), (instruments.ORDER_ANSWERED, 0.001000001, ("REJECTED",))]
+    assert len(taken) == MOST_DURATIONS
 
 
 async def test_a_registered_secret_is_in_no_label(meters: Meters) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -89,3 +90,14 @@ async def test_a_channel_that_cannot_be_read_is_named_and_the_others_work(
     await asyncio.to_thread(until, lambda: any(b"it cancels every order" in post.body for post in chat.posts))
     assert pager.posts == []
     assert "the watchdog cannot use it" in caplog.text
+
+
+async def test_a_channel_whose_library_cannot_be_loaded_is_named_and_the_others_work(
+    directory: Path, chat: Receiver, pager: Receiver, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "apprise", None)
+    with caplog.at_level(logging.INFO, "gatehouse.alerts"):
+        await said(directory, load_settings(directory), "it cancels every order")
+    await asyncio.to_thread(until, lambda: any(b"it cancels every order" in post.body for post in pager.posts))
+    assert chat.posts == []
+    assert "the watchdog cannot use it: opening it failed with ModuleNotFoundError" in caplog.text
