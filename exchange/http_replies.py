@@ -1,7 +1,7 @@
 """uvicorn's HTTP protocol with replies that are written at once. The testnet and the controller's servers derive theirs from it.
 
 An ASGI application gives the head of a reply and its body one after the other, and uvicorn writes each by itself: two system calls,
-two packets, and a client that wakes up for a head without a body. Here the head waits for the beginning of the body.
+two packets, and a client that wakes up for a head without a body. Here the head waits for a body that follows at once.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class WholeReplies(HttpToolsProtocol):
 
 
 class _Together:
-    """What a cycle uses of its transport. It holds the head back until the next write, which every reply that is not cut has."""
+    """What a cycle uses of its transport. It holds the head back until the next write, at most for this turn of the event loop."""
 
     __slots__ = ("_cycle", "_head", "_held", "_transport")
 
@@ -42,6 +42,8 @@ class _Together:
             self._transport.write(head + data if head else data)
         else:
             self._held, self._head = True, data
+            # A stream of events may have nothing to say for long after its head.
+            asyncio.get_running_loop().call_soon(self._flush)
 
     def close(self) -> None:
         """Write what is held back, and close."""
@@ -51,3 +53,7 @@ class _Together:
     def is_closing(self) -> bool:
         """Whether the connection is closing."""
         return self._transport.is_closing()
+
+    def _flush(self) -> None:
+        if self._head:
+            self.write(b"")

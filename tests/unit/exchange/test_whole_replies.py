@@ -73,6 +73,11 @@ async def echoes(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
+async def waits_for_news(scope: Scope, receive: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await asyncio.Event().wait()
+
+
 async def gives_up(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.start", "status": 204, "headers": []})
 
@@ -102,6 +107,13 @@ async def test_a_stream_leaves_piece_by_piece() -> None:
     transport = await answered(counts, request(b"GET"))
     assert [one.rpartition(b"\r\n\r\n")[2] for one in transport.writes[:1]] == [b"1\r\n0\r\n"]
     assert transport.writes[1:] == [b"1\r\n1\r\n", b"1\r\n2\r\n", b"0\r\n\r\n"]
+
+
+async def test_the_head_of_a_stream_does_not_wait_for_its_first_piece() -> None:
+    transport = await answered(waits_for_news, request(b"GET"))
+    (head,) = transport.writes
+    assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert head.endswith(b"\r\n\r\n")
 
 
 async def test_a_client_that_waits_for_permission_to_send_gets_it_at_once() -> None:
