@@ -92,7 +92,7 @@ async def test_a_channel_that_cannot_be_read_is_named_and_the_others_work(
     assert "the watchdog cannot use it" in caplog.text
 
 
-async def test_a_channel_whose_library_cannot_be_loaded_is_named_and_the_others_work(
+async def test_a_channel_whose_library_does_not_load_is_named(
     directory: Path, chat: Receiver, pager: Receiver, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setitem(sys.modules, "apprise", None)
