@@ -1,4 +1,4 @@
-"""Whoever starts gatehouse without standard streams gives their numbers to the first sockets and pipes, unless they are opened."""
+"""A start without standard streams: the first sockets and pipes would get their numbers, unless they are opened."""
 
 from __future__ import annotations
 
