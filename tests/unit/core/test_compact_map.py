@@ -134,6 +134,12 @@ def test_a_settled_order_is_stored_completely(walked: Desk) -> None:
     assert list(desk.state.orders).count(client_id) == 1
 
 
+def test_an_order_is_known_whether_open_or_settled(walked: Desk) -> None:
+    desk = walked.fork()
+    done, resting = settled(desk, "done"), desk.placed(desk.order("0.00003", "59900", bot_id="resting"))
+    assert [client_id in desk.state.orders for client_id in (done, resting, "another", 7)] == [True, True, False, False]
+
+
 def test_the_bot_id_of_a_settled_order_is_not_reused(walked: Desk) -> None:
     desk = walked.fork()
     first = settled(desk, "mine")
