@@ -67,7 +67,11 @@ def _silence() -> None:
 
 
 class AppriseChannel:
-    """Implements ``Channel``. Raises ``ConfigError`` (``channel-url``) for a URL that Apprise does not know."""
+    """Implements ``Channel``.
+
+    Raises:
+        ConfigError: ``channel-url``, Apprise does not know the URL; ``channel-library``, Apprise itself fails.
+    """
 
     def __init__(self, name: str, url: str) -> None:
         _silence()
@@ -76,7 +80,16 @@ class AppriseChannel:
         with warnings.catch_warnings():
             # The first URL loads every service that Apprise knows, and some load what Python will remove.
             warnings.simplefilter("ignore")
-            self._server()
+            try:
+                self._server()
+            except ConfigError:
+                raise
+            except Exception as error:  # noqa: BLE001 - it loads every service; what one of them raises may quote the URL
+                raise ConfigError(
+                    f"the alert channel {name} cannot be opened: Apprise fails with {type(error).__name__}",
+                    code="channel-library",
+                    remedy="Install gatehouse again from its requirements.lock, which names Apprise and what it needs.",
+                ) from None
 
     @property
     def name(self) -> str:

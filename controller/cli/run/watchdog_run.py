@@ -149,8 +149,6 @@ def open_alerts(
             routes.append(Route(open_channel(directory, one, redactor), Severity(one.severity)))
         except ConfigError as error:
             unusable.append((one.name, error.message))
-        except Exception as error:  # noqa: BLE001 - a library that cannot be loaded, for one; the text of it may hold the address
-            unusable.append((one.name, f"opening it failed with {type(error).__name__}"))
     delivery = Delivery(routes, Source(name, environment), clock, hours=quiet_hours(settings.alerts))
     alerts = Alerts(clock=clock, reports=reports, redactor=redactor, deliver=delivery.offer)
     delivery.start()

@@ -100,4 +100,4 @@ async def test_a_channel_whose_library_does_not_load_is_named(
         await said(directory, load_settings(directory), "it cancels every order")
     await asyncio.to_thread(until, lambda: any(b"it cancels every order" in post.body for post in pager.posts))
     assert chat.posts == []
-    assert "the watchdog cannot use it: opening it failed with ModuleNotFoundError" in caplog.text
+    assert "Apprise fails with ModuleNotFoundError" in caplog.text
