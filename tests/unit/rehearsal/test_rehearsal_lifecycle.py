@@ -34,6 +34,7 @@ def test_the_verbs_of_a_deployment_work_on_what_it_left(whole: tuple[Path, Resul
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.timeout(1200)  # two whole processes that compute, which share a core with every deployment of the tests beside it
 def test_processes_with_other_hash_seeds_write_the_same_journal(tmp_path: Path) -> None:
     heads = set()
     for hash_seed in ("1", "2"):
