@@ -86,9 +86,7 @@ MUTANTS: dict[str, tuple[Change, ...]] = {
     "a reported fill that is not booked yet does not count in the exposure": one(
         account.risk_of, "executed=order.booked if status", "executed=order.executed if status"
     ),
-    "a limit below the ask counts at the limit": one(
-        exposure.working_buy_quote, "price = max(order.price, ask)", "price = order.price"
-    ),
+    "a limit below the ask counts at the limit": one(exposure._buy_quote, "price = max(order.price, ask)", "price = order.price"),
     "the cap is twice as high": one(limits._exposure, "after.eur > cap", "after.eur > 2 * cap"),
     "an order is sent again after a time-out": one(
         venue_reports.placement_answered,
