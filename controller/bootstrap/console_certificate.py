@@ -7,8 +7,6 @@ not fit is looked at again before anybody is alerted; until a pair fits, the con
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
-import ssl
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
@@ -16,25 +14,17 @@ from cryptography import x509
 
 from controller.bootstrap.beside import run_beside
 from controller.core.effects import Alert, AlertKind
+from controller.settings.certificate_ends import ends_soon
 from controller.settings.console import RemoteConsoleSettings
+from controller.settings.console_tls import load_pair, open_tls
 from controller.telemetry.alerts import Alerts
 from exchange.errors import ConfigError
 from exchange.ports import Clock
 
 LOOK_EVERY_S = 30.0
-SOON_MS = 10 * 24 * 3_600_000
-"""An alert comes this long before the end, or in the last quarter of a life shorter than 40 days, as in doctor."""
 
 _ENDS = "the certificate of the remote console ends soon"
 _UNUSABLE = "the renewed certificate of the remote console cannot be used"
-
-
-def open_tls(directory: Path, settings: RemoteConsoleSettings) -> ssl.SSLContext:
-    """The TLS of the console. Raises ``ConfigError`` (``console-tls``) for files that are missing, exposed or do not fit."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    _load(context, directory / settings.certificate, directory / settings.key)
-    return context
 
 
 class ConsoleCertificate:
@@ -60,10 +50,8 @@ class ConsoleCertificate:
             self._renew(stamps)
         if self._shown is None:
             return
-        begins, ends = (int(one.timestamp() * 1000) for one in self._shown)
-        left = ends - self._clock.now()
-        if left < min(SOON_MS, (ends - begins) // 4):
-            when = self._shown[1].strftime("%Y-%m-%d %H:%M UTC")
+        if ends_soon(self._shown, self._clock.now()):
+            when = self._shown.not_valid_after_utc.strftime("%Y-%m-%d %H:%M UTC")
             self._alerts.notify(Alert(AlertKind.CERTIFICATE, _ENDS, f"{self._certificate} ends on {when}; browsers refuse it then"))
             self._lasts = False
         elif not self._lasts:
@@ -75,7 +63,7 @@ class ConsoleCertificate:
         try:
             # A pair that does not fit would leave a context half changed, so another one tries it.
             open_tls(self._directory, self._settings)
-            _load(self.context, self._certificate, self._key)
+            load_pair(self.context, self._directory, self._settings)
         except ConfigError as error:
             self._misfits += 1
             if self._misfits > 1:
@@ -85,11 +73,10 @@ class ConsoleCertificate:
             self._alerts.ended(AlertKind.CERTIFICATE, _UNUSABLE, f"{self._certificate} is in use")
         self._seen = stamps
 
-    def _read(self) -> tuple[dt.datetime, dt.datetime] | None:
-        """From when until when it counts; ``None`` for a form that cannot be read."""
+    def _read(self) -> x509.Certificate | None:
+        """What is shown; ``None`` for a form that cannot be read."""
         with suppress(OSError, ValueError):
-            own = x509.load_pem_x509_certificates(self._certificate.read_bytes())[0]
-            return own.not_valid_before_utc, own.not_valid_after_utc
+            return x509.load_pem_x509_certificates(self._certificate.read_bytes())[0]
         return None
 
     def _stamps(self) -> tuple[object, object]:
@@ -107,27 +94,9 @@ def keep_certificate(certificate: ConsoleCertificate, alerts: Alerts, stack: Asy
     run_beside("the certificate of the remote console", work, alerts.notify, stack)
 
 
-def _load(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
-    try:
-        if key.stat().st_mode & 0o077:
-            raise _unusable(f"{key} can be read by others", f"Run `chmod 600 {key}`.")
-        # An empty password, so that a key with a password is refused instead of asked for on the terminal.
-        context.load_cert_chain(certificate, key, password="")
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or getattr(error, "reason", None) or type(error).__name__
-        raise _unusable(
-            f"the certificate {certificate} and the key {key} cannot be used: {why}",
-            "Write both in PEM, without a password, where [console.remote] names them.",
-        ) from None
-
-
 def _stamp(path: Path) -> tuple[int, int, int] | None:
     try:
         found = path.stat()
     except OSError:
         return None
     return found.st_ino, found.st_size, found.st_mtime_ns
-
-
-def _unusable(what: str, remedy: str) -> ConfigError:
-    return ConfigError(what, code="console-tls", remedy=remedy)

@@ -11,9 +11,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from controller.bootstrap.console_certificate import open_tls
 from controller.console.tokens import AccessRole, TokenFile
 from controller.settings.console import DEFAULT_TOKENS, ConsoleSettings, RemoteConsoleSettings
+from controller.settings.console_tls import open_tls
 from exchange.errors import ConfigError
 from exchange.model import Millis
 from tests.support.certificates import Issued, issue

@@ -16,16 +16,17 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
-from controller.cli.doctor.ends import DAY_MS, day, left
+from controller.cli.doctor.ends import day, left
 from controller.cli.doctor.result import Warned
 from controller.journal.targets.https import tls_context
+from controller.settings.certificate_ends import begins_at, ends_at, ends_soon
 from controller.settings.checkpoints import BucketSettings, CheckpointSettings, WebhookSettings, WitnessSettings
+from controller.settings.console import RemoteConsoleSettings
+from controller.settings.console_tls import open_tls
 from exchange.errors import ConfigError, Unreachable
 from exchange.model import Millis
 
 _ANSWER_WITHIN_S = 5.0
-_SOON_MS = 10 * DAY_MS
-"""A certificate that is renewed by itself is renewed well before: one of 90 days commonly 30 days before its end."""
 
 Prepare = Callable[[socket.socket], None]
 """What is said on a new connection before TLS begins."""
@@ -57,7 +58,7 @@ def check_server(url: str, now: Millis) -> str | Warned:
     except ssl.SSLCertVerificationError as error:
         refused = error.verify_message
         certificate = served(host, port, _any_certificate())
-    if refused and certificate.not_valid_before_utc.timestamp() * 1000 <= now < ends_at(certificate):
+    if refused and begins_at(certificate) <= now < ends_at(certificate):
         raise ConfigError(
             f"the certificate of {host}:{port} is refused: {refused}; it is for {names(certificate)}, {until(certificate, now)}",
             code="certificate-refused",
@@ -103,7 +104,7 @@ def judge(certificate: x509.Certificate, now: Millis, *, what: str, renew: str) 
     Raises:
         ConfigError: it does not count now.
     """
-    begins, ends = int(certificate.not_valid_before_utc.timestamp() * 1000), ends_at(certificate)
+    begins, ends = begins_at(certificate), ends_at(certificate)
     if now < begins:
         raise ConfigError(
             f"the certificate begins on {day(begins)}, in {left(begins - now)}: {what}",
@@ -112,14 +113,9 @@ def judge(certificate: x509.Certificate, now: Millis, *, what: str, renew: str) 
         )
     if now >= ends:
         raise ConfigError(f"the certificate {until(certificate, now)}: {what}", code="certificate-ended", remedy=renew)
-    if ends - now < min(_SOON_MS, (ends - begins) // 4):
+    if ends_soon(certificate, now):
         return Warned(f"the certificate {until(certificate, now)}, and then {what}", renew)
     return f"good for {left(ends - now)}, until {day(ends)}; for {names(certificate)}"
-
-
-def ends_at(certificate: x509.Certificate) -> Millis:
-    """The first instant at which it does not count."""
-    return Millis(int(certificate.not_valid_after_utc.timestamp() * 1000) + 1000)
 
 
 def until(certificate: x509.Certificate, now: Millis) -> str:
@@ -180,10 +176,11 @@ def require_key(path: Path, certificate: x509.Certificate) -> None:
         )
 
 
-def check_pair(certificate: Path, key: Path, now: Millis) -> str | Warned:
-    """How long the certificate of the remote console counts. Raises ``ConfigError`` when it does not, or its key cannot be used."""
+def check_remote_console(directory: Path, settings: RemoteConsoleSettings, now: Millis) -> str | Warned:
+    """How long the certificate of the remote console counts. Raises ``ConfigError`` when it does not, or a start refuses it."""
+    open_tls(directory, settings)
+    certificate, key = directory / settings.certificate, directory / settings.key
     own = read_file(certificate, "the certificate of the remote console")[0]
-    require_key(key, own)
     return judge(own, now, what="browsers refuse the remote console", renew=f"Renew it in {certificate} and {key}.")
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from controller.authority.keys import load_key
 from controller.authority.roster import load_roster
 from controller.cli.doctor.bot_keys import check_bot_keys
-from controller.cli.doctor.certificates import addresses_with_tls, check_pair, check_server
+from controller.cli.doctor.certificates import addresses_with_tls, check_remote_console, check_server
 from controller.cli.doctor.database import SERVER, Database
 from controller.cli.doctor.ends import check_key_end, check_rate
 from controller.cli.doctor.owners import check_owners
@@ -91,8 +91,7 @@ def _remote_console(directory: Path, settings: Settings, now: Millis) -> list[Ch
     remote = settings.console.remote
     if remote is None:
         return []
-    pair = directory / remote.certificate, directory / remote.key
-    return [Check("certificate of the remote console", lambda: check_pair(*pair, now))]
+    return [Check("certificate of the remote console", partial(check_remote_console, directory, remote, now))]
 
 
 def _records(directory: Path, settings: Settings) -> list[Check]:

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from controller.cli.doctor import certificates
-from controller.cli.doctor.certificates import check_authorities, check_pair, check_server, judge, read_file, require_key
+from controller.cli.doctor.certificates import check_authorities, check_remote_console, check_server, judge, read_file, require_key
 from controller.cli.doctor.result import Warned
+from controller.settings.console import RemoteConsoleSettings
 from exchange.errors import ConfigError, Unreachable
 from exchange.model import Millis
 from tests.support.certificates import DAY, Issued, issue, showing
@@ -142,9 +143,13 @@ def test_a_key_file_is_private_and_of_its_certificate(tmp_path: Path) -> None:
         require_key(own.key, own.parsed)
 
 
+def remote(certificate: Path, key: Path) -> RemoteConsoleSettings:
+    return RemoteConsoleSettings(host="127.0.0.1", port=0, names=("desk.example",), certificate=str(certificate), key=str(key))
+
+
 def test_the_certificate_of_the_remote_console_shows_its_end(tmp_path: Path) -> None:
     issued = issue(tmp_path, 60 * DAY + HOUR)
-    found = check_pair(issued.certificate, issued.key, now())
+    found = check_remote_console(tmp_path, remote(issued.certificate, issued.key), now())
     assert isinstance(found, str)
     assert found.startswith("good for 60 days")
 
@@ -152,8 +157,8 @@ def test_the_certificate_of_the_remote_console_shows_its_end(tmp_path: Path) -> 
 def test_the_remote_console_without_its_key_fails(tmp_path: Path) -> None:
     issued, other = issue(tmp_path, 60 * DAY), issue(tmp_path, 60 * DAY, name="other")
     with pytest.raises(ConfigError) as failed:
-        check_pair(issued.certificate, other.key, now())
-    assert failed.value.code == "other-key"
+        check_remote_console(tmp_path, remote(issued.certificate, other.key), now())
+    assert failed.value.code == "console-tls"
 
 
 def test_doctor_looks_at_the_certificate_of_the_remote_console(tmp_path: Path, run: Run) -> None:
